@@ -1,5 +1,4 @@
-const UNSAFE = /[\p{Cc}\p{Cs}\p{Bidi_Control}\u2028\u2029]/u;
-const EACH_UNSAFE = new RegExp(UNSAFE, "gu");
+import { EACH_UNSAFE, UNSAFE } from "../../base/unsafe_characters.ts";
 
 /**
  * A text that stays on one line and cannot steer a terminal: control characters, line separators, direction
@@ -11,6 +10,11 @@ const EACH_UNSAFE = new RegExp(UNSAFE, "gu");
  */
 export function plainText(text: string): string {
   return UNSAFE.test(text) ? text.replace(EACH_UNSAFE, escape) : text;
+}
+
+/** Whether a text is another one, or what people see of that: it may be a copy from a table or a log. */
+export function isShownAs(text: string, shown: string): boolean {
+  return text === shown || plainText(text) === shown;
 }
 
 function escape(character: string): string {

@@ -2,7 +2,7 @@ import { timeText } from "../../chassis/cli/table.ts";
 import { type Command, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { UsageError } from "../../chassis/config/usage_error.ts";
-import { plainText } from "../../chassis/log/plain_text.ts";
+import { isShownAs, plainText } from "../../chassis/log/plain_text.ts";
 import type { HolderEntry, ReleaseDocument } from "../status/status_document.ts";
 import { RELEASE_FORCE } from "../wire/status_protocol.ts";
 import { CONNECT_OPTION, JSON_OPTION, jsonText } from "../../chassis/cli/asking.ts";
@@ -76,9 +76,13 @@ function find(
 ): ListedLock {
   const { operand } = args;
   const directory = args.value("lockspace");
-  const found = locks.filter((lock) =>
-    (directory === undefined || lock.lockspace === directory) && isNamed(lock)
+  const there = locks.filter(({ lockspace }) => directory === undefined || lockspace === directory);
+  const named = there.filter(isNamed);
+  // Of a name with odd characters people have what the list shows.
+  const shown = there.filter(({ resource, path }) =>
+    [resource, path].some((name) => isShownAs(name, operand))
   );
+  const found = named.length > 0 ? named : shown;
   const [lock, another] = found;
   if (lock === undefined) {
     const where = directory === undefined ? "" : ` in ${directory}`;

@@ -1,3 +1,4 @@
+import { isShownAs } from "../../chassis/log/plain_text.ts";
 import type { HolderReaper, Judgement } from "./holder_reaper.ts";
 import type { LockTable } from "./lock_table.ts";
 import { guestName, type Holding, type Owner, ownerKey } from "./owner.ts";
@@ -81,7 +82,7 @@ export class ManualRelease {
     const [holder] = meant;
     if (holder === undefined || !isChosen(meant)) return done({ kind: "choose", holders: all });
     const { owner } = holder.holding;
-    if (livingGuest !== undefined && livingGuest !== guestName(owner)) {
+    if (livingGuest !== undefined && !isShownAs(guestName(owner), livingGuest)) {
       return done({ kind: "other-guest", holder });
     }
     if (livingGuest !== undefined) return this.#giveUp(resource, holder, wish.by, done);

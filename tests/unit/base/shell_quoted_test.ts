@@ -10,6 +10,17 @@ Deno.test("shellQuoted() leaves plain words alone, and a shell reads every other
   }
 });
 
+Deno.test("shellQuoted() shows what would steer a terminal by its bytes, and bash reads these as they were", async () => {
+  assert.equal(shellQuoted("it's a\tb"), "$'it\\'s a\\011b'");
+  assert.equal(shellQuoted("x\x1b[31m7"), "$'x\\033[31m7'");
+  assert.equal(shellQuoted("disk\udcff"), "$'disk\\377'");
+  for (const text of ["a\nb", "\x017", "\u202egnp\\exe", "é\u2028'\x7f"]) {
+    const { stdout } = await new Deno.Command("bash", { args: ["-c", `printf %s ${shellQuoted(text)}`] })
+      .output();
+    assert.equal(new TextDecoder().decode(stdout), text);
+  }
+});
+
 Deno.test("shellOperand() keeps a word from being taken for an option", async () => {
   assert.deepEqual([shellOperand("web"), shellOperand("it's"), shellOperand("a-b")], [
     "web",

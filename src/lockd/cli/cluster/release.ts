@@ -7,7 +7,7 @@ import {
   CommandExit,
 } from "../../../chassis/cli/command.ts";
 import { timeText } from "../../../chassis/cli/table.ts";
-import { plainText } from "../../../chassis/log/plain_text.ts";
+import { isShownAs, plainText } from "../../../chassis/log/plain_text.ts";
 import { absolute, workingDirectory } from "../../../chassis/start/self.ts";
 import { releaseByHand } from "../../cluster/keys/fencing.ts";
 import { ClusterNames, decodeName } from "../../cluster/keys/names.ts";
@@ -54,16 +54,20 @@ function release(
   const path = absolute(args.operand, workingDirectory(context.sys));
   const byPath = new ClusterNames(spaces, (named) => named).of(path);
   const host = args.value("host");
-  const meant = (lock: KnownLock) => {
+  const meant = (lock: KnownLock, isNamed: (name: string) => boolean) => {
     const named = byPath === undefined
-      ? lock.name === args.operand
+      ? isNamed(lock.name)
       : lock.space === byPath.space && lock.name === decodeName(byPath.name);
     const session = sessions.find((each) => each.session === lock.session);
     const names = [lock.session, session?.host, session?.name];
     return named && lock.space === (args.value("space") ?? lock.space) &&
       (host === undefined || names.includes(host));
   };
-  const lock = theOne(knownLocks(questions, keys, sessions.map(hostEntry)).filter(meant), whatIsMeant(args));
+  const locks = knownLocks(questions, keys, sessions.map(hostEntry));
+  const found = locks.filter((lock) => meant(lock, (name) => name === args.operand));
+  // Of a name with odd characters people have what the list shows.
+  const shown = locks.filter((lock) => meant(lock, (name) => isShownAs(name, args.operand)));
+  const lock = theOne(found.length > 0 ? found : shown, whatIsMeant(args));
   // One that was condemned may live, and is about to object.
   const lives = sessions.some(({ session, heard }) => session === lock.session && heard);
   if (lives && lock.state !== "fenced" && !args.has("force")) {

@@ -188,3 +188,17 @@ Deno.test("release finds the lock of a disk that is named by another path", asyn
     Deno.removeSync(directory, { recursive: true });
   }
 });
+
+Deno.test("release finds a lock by its name as the list shows it, unless another one is called that", async () => {
+  const odd = lock({ id: 1, resource: "a\tb", path: "/ls/a\tb" });
+  const plain = lock({ id: 2, resource: "a\\tb", path: "/ls/a\\tb" });
+  const freed = async (named: string, locks: readonly LockEntry[]) => {
+    return (await release([named, "--yes"], "nobody", onlyPage(RELEASED), locks)).orders.map((order) =>
+      order.resource
+    );
+  };
+  assert.deepEqual(await freed("a\\tb", [odd]), ["a\tb"]);
+  assert.deepEqual(await freed("/ls/a\\tb", [odd]), ["a\tb"]);
+  assert.deepEqual(await freed("a\\tb", [odd, plain]), ["a\\tb"]);
+  assert.deepEqual(await freed("a\tb", [odd, plain]), ["a\tb"]);
+});

@@ -99,6 +99,15 @@ Deno.test("ManualRelease has a guest without a name named by its process", () =>
   assert.equal(world.ask({ livingGuest: "42" })?.kind, "released");
 });
 
+Deno.test("ManualRelease knows a guest by its name as people are shown it", () => {
+  const world = new World();
+  world.judgement = { kind: "alive", pid: 42 };
+  const [first] = world.locks;
+  first?.holdings.splice(0, 1, { owner: { ...holding(42).owner, name: "web\t1" }, since: 1 });
+  assert.equal(world.ask({ livingGuest: "web 1" })?.kind, "other-guest");
+  assert.equal(world.ask({ livingGuest: "web\\t1" })?.kind, "released");
+});
+
 Deno.test("ManualRelease has one of several owners of a shared lock chosen by its uuid", () => {
   const world = new World();
   const wish = { resource: "r2" };
