@@ -1,11 +1,14 @@
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { VERSION } from "../../src/chassis/config/build_config.ts";
 import type { StatusDocument } from "../../src/lockd/status/status_document.ts";
-import { Daemon } from "../support/daemon.ts";
+import { Daemon, isListening } from "../support/daemon.ts";
 import { lockOn } from "../support/kernel.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
 import { Place } from "../support/place.ts";
 import { replaceProgram, writeProgram } from "../support/program_file.ts";
+import { TestProcess } from "../support/test_process.ts";
+import { until } from "../support/until.ts";
 
 /** A daemon of a program that can be replaced, with a lock. */
 class Reloaded implements AsyncDisposable {
@@ -96,6 +99,32 @@ Deno.test("reload finds a daemon with another PID file by its admin socket", asy
     `virtlockd ${VERSION} has taken over (process ${daemon.pid})\n`,
     "",
   ]);
+});
+
+Deno.test("reload starts no daemon where one would be started for whoever connects, whoever else runs", async () => {
+  using elsewhere = Place.create();
+  using place = Place.create();
+  await using _other = await Daemon.start({ place: elsewhere });
+  Deno.mkdirSync(place.paths.runDir, { recursive: true, mode: 0o700 });
+  const started = `${place.directory}/started`;
+  const { adminSocket } = place.paths;
+  // As the service manager does with a daemon's sockets.
+  await using _activation = new TestProcess(
+    ["systemd-socket-activate", "-l", adminSocket, "touch", started],
+    place.env,
+    place.directory,
+  );
+  await until("the socket to be there", () => isListening(adminSocket));
+  const { code, stderr } = await Daemon.run({ args: ["reload"], place });
+  assert.deepEqual([code, stderr], [
+    1,
+    "virtlockd: error: No virtlockd is running: there is nothing to reload, the next client starts the " +
+    "program that is installed\n",
+  ]);
+  assert.equal(existsSync(started), false);
+  // Anybody who connects does.
+  (await Deno.connect({ transport: "unix", path: adminSocket })).close();
+  await until("it to be started", () => existsSync(started));
 });
 
 Deno.test("reload signals nothing that is no virtlockd", async () => {

@@ -7,7 +7,7 @@ import { SystemError } from "../../os/system_error.ts";
 import { decodeText } from "../../os/text.ts";
 import { processCommand, processState, stackStart } from "../../os/process_state.ts";
 import type { StatusDocument } from "../status/status_document.ts";
-import { ForeignDaemonError, UnreachableError } from "../../chassis/cli/admin_link.ts";
+import { ForeignDaemonError } from "../../chassis/cli/admin_link.ts";
 import { AdminConnection } from "./admin_connection.ts";
 import type { Arguments } from "../../chassis/cli/arguments.ts";
 import { faultInConfiguration } from "./configuration_in_use.ts";
@@ -15,6 +15,7 @@ import { adminSocket, CONNECT_OPTION, userPaths } from "../../chassis/cli/asking
 import { type Command, type CommandContext, CommandError, CommandExit } from "../../chassis/cli/command.ts";
 import { readWhole } from "../../os/read_file.ts";
 import { faultOfSuccessor } from "./libvirts_successor.ts";
+import { servingProcesses } from "./serving_processes.ts";
 import { readStatus } from "./status.ts";
 
 /**
@@ -226,34 +227,23 @@ function daemonPid(context: CommandContext, args: Arguments): number {
 }
 
 /**
- * The daemon behind an admin socket, which may have another PID file.
+ * The daemon that serves at an admin socket, which may have another PID file. Nobody connects there before it
+ * is known to run: that would have the service manager start one.
  *
  * @throws CommandError when there is none, or it does not say
  */
 function servingPid({ sys }: Pick<CommandContext, "sys">, socket: string): number {
-  // Whoever connects has the service manager start one.
-  if (!isAnyRunning(sys)) throw noneRuns();
-  try {
-    using daemon = AdminConnection.connect(sys, socket);
-    return readStatus(daemon).pid;
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    if (error instanceof UnreachableError && error.obstacle === "absent") throw noneRuns();
-    throw failed(
-      `Which process to reload is not known: no PID file of this user names one that runs, and ${error.message}. ` +
-        "Name it with --pid",
-    );
+  const serving = servingProcesses(sys, VIRTLOCKD.name, socket);
+  if (typeof serving !== "string") {
+    const [pid, ...others] = serving;
+    if (pid === undefined) throw noneRuns();
+    if (others.length === 0) return pid;
   }
-}
-
-function isAnyRunning(sys: Sys): boolean {
-  const names = sys.listDirectory("/proc");
-  const own = String(sys.pid());
-  // Where that cannot be told the daemon is asked.
-  return typeof names === "number" ||
-    names.some((name) =>
-      /^\d+$/.test(name) && name !== own && processCommand(sys, Number(name)) === VIRTLOCKD.name
-    );
+  const why = typeof serving === "string" ? serving : `processes ${serving.join(", ")} serve at ${socket}`;
+  throw failed(
+    `Which process to reload is not known: no PID file of this user names one that runs, and ${why}. ` +
+      "Name it with --pid",
+  );
 }
 
 function noneRuns(): CommandError {
