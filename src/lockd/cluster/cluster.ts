@@ -196,7 +196,13 @@ function switchedOff(
   });
   let wishes: FencingWishes | undefined;
   return {
-    files: refusing(parts, member.files, theirs, reason),
+    files: refusing(parts, member.files, theirs, () => {
+      // One that has left meanwhile need not be told to leave.
+      const { status } = member;
+      return status.state === "lost" && status.reason !== undefined
+        ? `this host is no member of its cluster any more: ${status.reason}`
+        : cannotBe(reason);
+    }),
     get status(): ClusterStatus {
       const { status } = member;
       return status.state === "lost" ? status : { ...status, state: "broken", reason };
@@ -229,7 +235,7 @@ function isBelow({ locationOf }: ClusterParts, { spaces }: Theirs): (path: strin
 }
 
 /** File operations that lock nothing of what may be the cluster's. */
-function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason: string): LockFiles {
+function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason: () => string): LockFiles {
   const { sys, mayHang } = parts;
   const devices = new BlockDevices(sys);
   // One of which the kernel cannot tell it now may be a device that other hosts have too.
@@ -239,8 +245,12 @@ function refusing(parts: ClusterParts, files: LockFiles, theirs: Theirs, reason:
     parts.files,
     isBelow(parts, theirs),
     (path, { fd, identity }) => theirs.devices && !mayHang(path, identity) && isDevice(fd),
-    `this host cannot be a member of its cluster: ${reason}`,
+    reason,
   );
+}
+
+function cannotBe(reason: string): string {
+  return `this host cannot be a member of its cluster: ${reason}`;
 }
 
 function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Cluster {
@@ -248,7 +258,7 @@ function brokenCluster(parts: ClusterParts, theirs: Theirs, reason: string): Clu
   const covers = isBelow(parts, theirs);
   let wishes: FencingWishes | undefined;
   return {
-    files: refusing(parts, files, theirs, reason),
+    files: refusing(parts, files, theirs, () => cannotBe(reason)),
     get status(): ClusterStatus {
       return {
         name: settings.clusterName,

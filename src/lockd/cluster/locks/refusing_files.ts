@@ -12,13 +12,14 @@ type Granted = Extract<LockFilesOutcome, { kind: "granted" }>;
  * @param own this host's own: no other host is asked for what is refused all the same, and gives it up
  * @param isTheirs whether a file may be the cluster's
  * @param isDevice whether a locked file is the cluster's after all
+ * @param reason why, as it is now
  */
 export function refusingFiles(
   files: LockFiles,
   own: Pick<LockFiles, "lock" | "unlock">,
   isTheirs: (path: string) => boolean,
   isDevice: (path: string, granted: Granted) => boolean,
-  reason: string,
+  reason: () => string,
 ): LockFiles {
   return {
     lock: (request, done) => {
@@ -26,7 +27,7 @@ export function refusingFiles(
       const refused = {
         kind: "storage",
         action: `Unable to acquire lock on resource ${path}`,
-        reason,
+        reason: reason(),
       } as const;
       if (isTheirs(path)) return done(refused);
       own.lock(request, (outcome) => {

@@ -261,8 +261,8 @@ Deno.test("who asks waits for etcd as long as is left behind all that he has wai
 Deno.test("a host that cannot be a member does not ask for a device that it refuses: no guest of another host loses it for that", () => {
   const host = new Host();
   host.device = { kind: "shared", name: { space: "scsi", name: "3600" } };
-  const files = refusingFiles(host.files, host.own, () => false, () => true, "its id has changed");
   const reason = "its id has changed";
+  const files = refusingFiles(host.files, host.own, () => false, () => true, () => reason);
   assert.deepEqual(host.lock("/dev/sda", Infinity, files), [
     { kind: "storage", action: "Unable to acquire lock on resource /dev/sda", reason },
   ]);
