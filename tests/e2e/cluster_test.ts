@@ -297,6 +297,25 @@ Deno.test("a host that cannot tell whether it is a member locks nothing that may
   );
 });
 
+Deno.test("an etcd that takes fewer operations than are needed is told by the name of its setting", async () => {
+  await using etcd = await Etcd.start(1, "memory", "narrow");
+  await using a = await ClusterHost.create(etcd, "a");
+  await using daemon = await Daemon.start({ place: a.place });
+  const told =
+    "etcdserver: too many operations in txn request \\(etcd is set to take fewer than 128 operations in " +
+    "one transaction: take --max-txn-ops \\(ETCD_MAX_TXN_OPS\\) out of the settings of each member";
+  await daemon.log.match(new RegExp(told));
+  const doctor = await daemon.command("doctor");
+  assert.match(
+    doctor.stdout,
+    new RegExp(`This host is not a member of cluster test yet: ${told}`),
+  );
+  const { code, stdout, stderr } = await a.command("status");
+  assert.equal(code, 1);
+  assert.match(stdout, /^cluster: +test$/m);
+  assert.match(stderr, new RegExp(`No host can be a member: ${told}`));
+});
+
 Deno.test("a typo in a key of the cluster's fails the start", async () => {
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.create(etcd, "a", { settings: 'cluster_endpoint = ["http://x"]' });

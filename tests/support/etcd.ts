@@ -45,6 +45,8 @@ interface Member {
   readonly launcher: readonly string[];
   /** What its database may have, in bytes; 0: as much as etcd thinks fit. */
   readonly quota: number;
+  /** So many operations a transaction may have at most. */
+  readonly operations?: number;
   process: TestProcess;
 }
 
@@ -78,12 +80,13 @@ export class Etcd implements AsyncDisposable {
    * Starts one of so many members, and waits until it answers.
    *
    * @param medium where its data are: those of a measurement belong on a disk
-   * @param database "small": it can be filled
+   * @param database "small": it can be filled; "narrow": it takes fewer operations in a transaction than by
+   *   default
    */
   static async start(
     count = 1,
     medium: Medium = "memory",
-    database: "large" | "small" = "large",
+    database: "large" | "small" | "narrow" = "large",
   ): Promise<Etcd> {
     const ports: HeldPort[] = [];
     const port = () => {
@@ -96,6 +99,7 @@ export class Etcd implements AsyncDisposable {
       peer: `http://127.0.0.1:${port()}`,
       launcher: [],
       quota: database === "small" ? QUOTA_MIB << 20 : 0,
+      ...database === "narrow" ? { operations: 127 } : {},
     }));
     return await Etcd.#start(addresses, { directory: makeDirectory(medium), launcher: [], ports });
   }
@@ -378,7 +382,7 @@ function hasMemory(): boolean {
 }
 
 function startMember(
-  { client, peer, data, launcher, quota }: Omit<Member, "process">,
+  { client, peer, data, launcher, quota, operations = 128 }: Omit<Member, "process">,
   index: number,
   initial: string,
   directory: string,
@@ -397,6 +401,7 @@ function startMember(
       `--initial-cluster=${initial}`,
       `--initial-cluster-token=${directory}`,
       `--quota-backend-bytes=${quota}`,
+      `--max-txn-ops=${operations}`,
     ],
     { PATH: "/usr/bin:/bin", ...unsupported() },
     directory,

@@ -1,5 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import type { Answer } from "../wire/link_messages.ts";
+import { MOST_OPERATIONS } from "../wire/transaction.ts";
 
 /**
  * Texts with which etcd says, under a code of other meanings too, that it has not done what was asked: both
@@ -30,6 +31,15 @@ const REFUSALS: ReadonlySet<number> = new Set([
 /** What a person does when it is. */
 const MAKE_ROOM = "docs/cluster-etcd.md says how to make room";
 
+/**
+ * What etcd says of a transaction with more operations or comparisons than it is set to take, and what a
+ * person does then: its default is what is needed.
+ */
+const TOO_MANY = "etcdserver: too many operations in txn request";
+const LIMIT =
+  `etcd is set to take fewer than ${MOST_OPERATIONS} operations in one transaction: take --max-txn-ops ` +
+  "(ETCD_MAX_TXN_OPS) out of the settings of each member, and start them anew one after the other";
+
 /** What a person looks at who has no right. */
 const NO_RIGHT =
   "the common name of the certificate is no user of etcd, or that user's roles do not allow it for a cluster of this name";
@@ -54,6 +64,7 @@ export function failureOf(
     return { kind: "full", reason: `etcd is full: ${details} (${MAKE_ROOM})` };
   }
   if (code === status.PERMISSION_DENIED) return { kind: "refused", reason: `${details} (${NO_RIGHT})` };
+  if (details.startsWith(TOO_MANY)) return { kind: "refused", reason: `${details} (${LIMIT})` };
   if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
     return { kind: "refused", reason: details };
   }

@@ -2,7 +2,7 @@ import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import type { Answer, MemberVersion } from "../../../etcd/wire/link_messages.ts";
 import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../../cluster/etcd/etcd.ts";
-import { read } from "../../cluster/keys/transactions.ts";
+import { read, readAtLimit } from "../../cluster/keys/transactions.ts";
 import type { EtcdLink } from "./etcd_link.ts";
 
 /** Time limit of one question, in ms. */
@@ -86,6 +86,17 @@ export class EtcdQuestions {
       case "unknown":
         return { kind: "unknown", reason: reasonOf(answer) };
     }
+  }
+
+  /**
+   * Why etcd does not take transactions as large as all that need it; undefined when it does, or does not
+   * answer.
+   *
+   * @param key some key
+   */
+  limitFault(key: string): string | undefined {
+    const answer = this.#link.ask({ kind: "transaction", transaction: readAtLimit(key) }, ASK_MS);
+    return answer.kind === "refused" ? answer.reason : undefined;
   }
 
   /** Which version each member of etcd is. @throws CommandError */

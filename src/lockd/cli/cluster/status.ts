@@ -1,5 +1,5 @@
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
-import { type Command, CommandExit } from "../../../chassis/cli/command.ts";
+import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { pairs } from "../../../chassis/cli/table.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import { type EtcdMember, etcdMembers, membersText } from "../../cluster/etcd/etcd_members.ts";
@@ -43,9 +43,13 @@ export const clusterStatusCommand: Command = {
   options: [...CLUSTER_OPTIONS, JSON_OPTION],
   run(context, args) {
     const unreadable = new UnreadableKeys();
-    const overview = withCluster(context, args, (cluster) => overviewOf(cluster, unreadable.read));
+    const { overview, fault } = withCluster(context, args, (cluster) => ({
+      overview: overviewOf(cluster, unreadable.read),
+      fault: cluster.questions.limitFault(cluster.keys.meta),
+    }));
     context.out.write(args.has("json") ? jsonText(overview) : overviewText(overview));
     unreadable.tell();
+    if (fault !== undefined) throw new CommandError(CommandExit.PROBLEM, `No host can be a member: ${fault}`);
     return CommandExit.OK;
   },
 };

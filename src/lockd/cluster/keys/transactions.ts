@@ -1,6 +1,12 @@
 import type { ClusterKeys } from "./keys.ts";
 import type { ClusterName } from "./names.ts";
-import type { Compare, KeyOperation, KeyValue, Transaction } from "../../../etcd/wire/transaction.ts";
+import {
+  type Compare,
+  type KeyOperation,
+  type KeyValue,
+  MOST_OPERATIONS,
+  type Transaction,
+} from "../../../etcd/wire/transaction.ts";
 
 /** A lock as a session has it in etcd. */
 export interface ClusterLock {
@@ -90,6 +96,18 @@ export function read(...keys: readonly string[]): Transaction {
 export function readComparing(compare: readonly Compare[], ...keys: readonly string[]): Transaction {
   const { success } = read(...keys);
   return { compare, success, failure: compare.length === 0 ? [] : success };
+}
+
+/**
+ * Reads keys by a transaction with as many comparisons as any has: an etcd that is set to take fewer refuses
+ * it at once, and not only when there are many locks.
+ */
+export function readAtLimit(key: string, ...keys: readonly string[]): Transaction {
+  const compare = Array.from(
+    { length: MOST_OPERATIONS },
+    () => ({ kind: "changed-at", key, revision: 0 }) as const,
+  );
+  return readComparing(compare, key, ...keys);
 }
 
 /**

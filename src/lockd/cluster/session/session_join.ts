@@ -5,7 +5,7 @@ import type { Fencing } from "../keys/fencing_record.ts";
 import type { MetaRecord } from "../keys/meta_record.ts";
 import { RecordError } from "../keys/record_fields.ts";
 import { decodeSession } from "../keys/session_record.ts";
-import { type Epoch, read } from "../keys/transactions.ts";
+import { type Epoch, readAtLimit } from "../keys/transactions.ts";
 import { ASK_MS, HEARD_SECONDS } from "./cluster_times.ts";
 import { LEFT } from "./lost_reasons.ts";
 import type { OwnSession } from "./own_session.ts";
@@ -63,7 +63,7 @@ export class SessionJoin {
     const { own, ask } = this.#parts;
     const { keys, host, spaces, held, isEarlier, observer } = this.#parts.parts;
     const again = (reason: string) => done({ kind: "again", reason });
-    ask(read(keys.meta, keys.host(host.id), keys.session(own.id)), (answer) => {
+    ask(readAtLimit(keys.meta, keys.host(host.id), keys.session(own.id)), (answer) => {
       if (answer.kind !== "transaction") return again(reasonOf(answer));
       const [meta, hostKey, session] = answer.result.results.map(({ found }) => found[0]);
       try {

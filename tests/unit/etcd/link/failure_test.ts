@@ -23,6 +23,18 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
       kind: "refused",
       reason: "etcdserver: too many requests",
     }],
+    [
+      "a transaction that is larger than etcd is set to take",
+      3,
+      "etcdserver: too many operations in txn request",
+      {
+        kind: "refused",
+        reason:
+          "etcdserver: too many operations in txn request (etcd is set to take fewer than 128 operations in one " +
+          "transaction: take --max-txn-ops (ETCD_MAX_TXN_OPS) out of the settings of each member, and start them " +
+          "anew one after the other)",
+      },
+    ],
     ["an answer that grpc has lost", 12, "No message received", {
       kind: "unknown",
       reason: "No message received",
