@@ -69,6 +69,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
   const lives = (pid: number) => guests.lives(pid);
   const etcd = {
     unreachable: undefined,
+    starting: false,
     ask: (question: Question, limitMs: number, done: (answer: Answer) => void) => {
       let answered = false;
       const once = (answer: Answer) => {

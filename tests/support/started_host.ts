@@ -64,6 +64,7 @@ export class StartedHosts {
     const started = { cut: false };
     const etcd = {
       unreachable: undefined,
+      starting: false,
       ask: (question: Question, limitMs: number, done: Parameters<ClusterSession["ask"]>[1]) => {
         if (started.cut) {
           loop.after(limitMs, () => done({ kind: "unknown", reason: "no answer" }));

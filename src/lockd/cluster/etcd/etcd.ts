@@ -12,6 +12,8 @@ export interface Etcd {
   ask(question: Question, limitMs: number, done: (answer: Answer) => void): void;
   /** Why nothing can be asked now; undefined when it can. */
   readonly unreachable: string | undefined;
+  /** Whether that is because the way there is only being made, as a process that is being started. */
+  readonly starting: boolean;
 }
 
 /** Why a question was not answered as it was meant. */

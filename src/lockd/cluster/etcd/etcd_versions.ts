@@ -9,7 +9,7 @@ const ASK_MS = 4000;
 
 /** What asking for versions needs. */
 export interface EtcdVersionsParts {
-  readonly etcd: Etcd;
+  readonly etcd: Pick<Etcd, "ask" | "unreachable">;
   readonly loop: Pick<EventLoop, "after">;
   readonly observer: EtcdVersionsObserver;
 }

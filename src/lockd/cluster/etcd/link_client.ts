@@ -112,6 +112,10 @@ export class LinkClient implements Etcd {
     return this.#opened ? undefined : `the link with etcd does not work: ${this.#reason}`;
   }
 
+  get starting(): boolean {
+    return this.#fd >= 0 && !this.#opened;
+  }
+
   ask(question: Question, limitMs: number, done: (answer: Answer) => void): void {
     const { loop } = this.#parts;
     const { unreachable } = this;

@@ -35,6 +35,8 @@ export class ClusterSession implements ProvenSession {
   readonly #standing: SessionStanding;
   /** By the monotonic clock. */
   readonly #begun: number;
+  /** Since when etcd could be asked, by the same. */
+  #reachable: number;
   #working = false;
   readonly #join: SessionJoin;
   readonly #losses: Losses;
@@ -52,6 +54,7 @@ export class ClusterSession implements ProvenSession {
     this.#own = own;
     this.#losses = new Losses(note);
     this.#begun = clock();
+    this.#reachable = this.#begun;
     this.#etcd = new SessionEtcd({
       etcd,
       clock,
@@ -68,7 +71,7 @@ export class ClusterSession implements ProvenSession {
       observer: parts.observer,
       changed: () => this.#waiters.wake(),
     });
-    const readiness = () => this.#standing.readiness(this.silence, this.joining);
+    const readiness = () => this.#standing.readiness(this.#unanswered, this.joining);
     this.#waiters = new SessionWaiters({ loop, clock, readiness });
     this.#admission = new Admission({
       parts,
@@ -144,6 +147,12 @@ export class ClusterSession implements ProvenSession {
     return this.#etcd.silence;
   }
 
+  /** Milliseconds in which etcd could have answered, and has not: not while its link is being started. */
+  get #unanswered(): number {
+    const { etcd, clock } = this.#parts;
+    return etcd.starting ? 0 : Math.min(this.silence, clock() - this.#reachable);
+  }
+
   /** Calls `ready` when it is known what this host has in etcd, or that it will never be. */
   whenKnown(ready: () => void): void {
     if (this.#admission.reconciled) ready();
@@ -152,6 +161,7 @@ export class ClusterSession implements ProvenSession {
 
   /** The link works, from now on or again. */
   reachable(): void {
+    this.#reachable = this.#parts.clock();
     if (this.epoch === undefined) this.#settle();
     else this.#waiters.wake();
   }

@@ -184,9 +184,9 @@ Deno.test("a link that sends a line without an end is ended, and what it was ask
 Deno.test("a link that does not say that it is ready is ended, and another one is started", () => {
   const stage = new Stage();
   stage.time.advance();
-  assert.deepEqual([stage.time.now, stage.watched], [30_000, EPOLLIN]);
+  assert.deepEqual([stage.time.now, stage.watched, stage.client.starting], [30_000, EPOLLIN, true]);
   stage.time.advance();
-  assert.deepEqual([stage.time.now, stage.watched], [30_500, 0]);
+  assert.deepEqual([stage.time.now, stage.watched, stage.client.starting], [30_500, 0, false]);
   assert.equal(
     stage.client.unreachable,
     "the link with etcd does not work: its process was not ready within 30 s: " +
@@ -195,7 +195,7 @@ Deno.test("a link that does not say that it is ready is ended, and another one i
   stage.time.advance();
   assert.deepEqual([stage.time.now, stage.watched], [31_000, EPOLLIN]);
   stage.receive(line(OPENED));
-  assert.deepEqual([stage.client.unreachable, stage.opened], [undefined, 1]);
+  assert.deepEqual([stage.client.unreachable, stage.opened, stage.client.starting], [undefined, 1, false]);
   // One that was ready in time is not ended for that.
   stage.time.after(60_000, () => {});
   stage.time.advance();

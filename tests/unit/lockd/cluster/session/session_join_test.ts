@@ -29,6 +29,7 @@ class Stage {
     parts: {
       etcd: {
         unreachable: undefined,
+        starting: false,
         ask: (question, _limit, done) => done(this.etcd.apply(question, 0)),
       },
       loop: new PlayedTime().loop(),

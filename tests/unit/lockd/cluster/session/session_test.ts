@@ -31,6 +31,8 @@ class Stage {
   full = false;
   /** What another session has of what each host has. */
   conflicts: readonly Conflict[] = [];
+  /** How the link with etcd is, of every host. */
+  readonly link: { state: "works" | "is being started" | "is not there" } = { state: "works" };
   /** How many locks each host has. */
   held = 1;
   /** Whether hosts are giving locks back. */
@@ -58,9 +60,15 @@ class Stage {
   ): ClusterSession {
     const loop = this.time.loop();
     const tell = (text: string) => void this.told.push(`${name} ${text}`);
+    const { link } = this;
     const session = new ClusterSession({
       etcd: {
-        unreachable: undefined,
+        get unreachable() {
+          return link.state === "works" ? undefined : `the link ${link.state}`;
+        },
+        get starting() {
+          return link.state === "is being started";
+        },
         ask: (question: Question, limitMs, done) => {
           if (this.cut.has(name)) {
             loop.after(limitMs, () => done({ kind: "unknown", reason: "no answer" }));
@@ -229,6 +237,38 @@ Deno.test("what keeps a session in doubt by now is said, not what it began with"
   stage.full = true;
   stage.pass(5);
   assert.deepEqual(session.state, { kind: "unsure", reason: "etcd is full" });
+});
+
+Deno.test("who asks waits for a link that is being started as long as he does for anything, and else for 5 s", () => {
+  const stage = new Stage();
+  const first = stage.session("a");
+  stage.pass(10);
+  first.close();
+  stage.link.state = "is being started";
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  const told: string[] = [];
+  const ask = (seconds: number) =>
+    next.whenLive(stage.time.now + seconds * 1000, () => told.push("had"), (reason) => told.push(reason));
+  ask(30);
+  stage.pass(20);
+  assert.deepEqual(told, []);
+  stage.link.state = "works";
+  next.reachable();
+  stage.pass(1);
+  assert.deepEqual(told.splice(0), ["had"]);
+  stage.link.state = "is not there";
+  stage.cut.add("a");
+  stage.pass(10);
+  ask(30);
+  assert.deepEqual(told.splice(0), ["the link is not there"]);
+  stage.link.state = "works";
+  // It has just come up, and etcd had no time to answer yet.
+  next.reachable();
+  ask(30);
+  stage.pass(4);
+  assert.deepEqual(told, []);
+  stage.pass(4);
+  assert.equal(told.length, 1);
 });
 
 Deno.test("what a host gives back waits while a full etcd does not take its session, and goes on when there is room", () => {
