@@ -327,9 +327,9 @@ export class Acquisitions {
     trail.granted(resource, paused.granted(resource, owner, holding.since));
   }
 
-  #refused({ owner, trail }: LockAsk, refusal: Refusal): void {
+  #refused({ path, name, owner, trail }: LockAsk, refusal: Refusal): void {
     this.#with.parts.observer.refused(owner, refusal);
-    this.#with.paused.refused(owner, trail);
+    this.#with.paused.refused(path, name, owner, trail);
   }
 
   #addOwner({ owner, trail }: LockAsk, resource: Resource): void {

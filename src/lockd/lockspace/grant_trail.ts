@@ -74,6 +74,11 @@ export class GrantTrail {
     return used;
   }
 
+  /** It may have been granted over this connection by a daemon that was killed, before the refusal. */
+  mayHaveGranted(resource: Resource): void {
+    this.#refused.push(resource);
+  }
+
   /** The connection has ended. @returns what it was granted before it was refused something */
   end(): readonly Resource[] {
     this.#granted = [];

@@ -71,15 +71,27 @@ export class PausedGuests {
     this.#unstarted.add(key);
   }
 
-  /** An owner was refused a lock: what it had got before was no use. */
-  refused(owner: Owner, trail: GrantTrail): void {
+  /** An owner was refused a lock: what it had got before was no use. @param lockspace its path */
+  refused(lockspace: string, name: string, owner: Owner, trail: GrantTrail): void {
     const { others } = this.#parts;
+    this.#addLost(lockspace, name, owner, trail);
     this.#doesNotStart(owner, trail);
     for (const resource of trail.held) this.#resumed.delete(resource);
     if (others !== undefined) { for (const { path } of trail.held) others.unused(path); }
     const unused = trail.refused();
     this.parked.unused(unused);
     for (const parked of unused) this.#parts.observer.parked(parked);
+  }
+
+  /**
+   * Of a connection that an earlier daemon had it is not known what that has granted over it. Where it is
+   * refused what was released for its owner, a guest is resumed in vain: it may have got each of its locks.
+   */
+  #addLost(lockspace: string, name: string, owner: Owner, trail: GrantTrail): void {
+    if (!trail.isLost || this.parked.find(lockspace, name, owner) === undefined) return;
+    for (const resource of this.#owned.of(ownerKey(owner))) {
+      if (!resource.shared && !trail.has(resource)) trail.mayHaveGranted(resource);
+    }
   }
 
   /** Whether an owner gets something while it is paused: it has nothing, and gets what is attached to it. */

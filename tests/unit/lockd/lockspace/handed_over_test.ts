@@ -184,6 +184,29 @@ Deno.test("a release in which the daemon was killed goes on, its guest is told o
   assert.deepEqual([answers, stage.told], [[undefined], ["leaving /disk", "released /disk web"]]);
 });
 
+Deno.test("a guest whose resume was refused a disk behind the kill of its daemon may have the ones before again", () => {
+  const stage = new Stage();
+  stage.opened = "open";
+  for (const disk of ["/one", "/two"]) stage.acquire(disk);
+  for (const disk of ["/one", "/two"]) stage.release(disk);
+  stage.table.askedFor("/two", "u-other");
+  stage.acquire("/two", DB);
+  assert.deepEqual(stage.acquire("/one", WEB, ALONE, new GrantTrail()), []);
+  // The next daemon has the connection, and not what was granted over it.
+  const lost = GrantTrail.of([], []);
+  lost.isLost = true;
+  // What was never released for it says nothing of a guest that is resumed.
+  stage.acquire("/other", DB);
+  assert.deepEqual(stage.acquire("/other", WEB, ALONE, lost), ["held"]);
+  stage.table.abandon(lost);
+  assert.equal(stage.stateOf("/one"), "held undefined");
+  assert.deepEqual(stage.acquire("/two", WEB, ALONE, lost), ["held"]);
+  assert.deepEqual(stage.acquire("/one", WEB, ALONE, new GrantTrail()), ["held"]);
+  stage.table.abandon(lost);
+  assert.equal(stage.stateOf("/one"), "held half-failed");
+  assert.deepEqual(stage.acquire("/one", WEB, ALONE, new GrantTrail()), []);
+});
+
 Deno.test("the end of a connection that was refused a lock does not take back that others were released since", () => {
   const stage = new Stage();
   stage.acquire("/taken", DB);
