@@ -1,6 +1,6 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { plainText } from "../../../chassis/log/plain_text.ts";
-import { knownSessions } from "./known_hosts.ts";
+import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
 
 /** What is to be done about a host that is not named where every one has to be expected. */
@@ -20,13 +20,11 @@ export const OPENED_WITHOUT =
  * @throws CommandError
  */
 export function confirmAllNamed(
-  { questions, keys }: Pick<OpenedCluster, "questions" | "keys">,
+  opened: Pick<OpenedCluster, "questions" | "keys">,
   named: readonly string[],
   advice: string,
 ): void {
-  const members = knownSessions(questions, keys).filter(({ state }) =>
-    state !== "left" && state !== "fenced"
-  );
+  const members = membersOf(opened);
   // By a name that two have one would be waited for, and the other one not; so by one that is another's id.
   const isOne = (called: string) =>
     new Set(members.filter(({ host, name }) => host === called || name === called).map(({ host }) => host))
@@ -43,4 +41,32 @@ export function confirmAllNamed(
     CommandExit.PROBLEM,
     plainText(`${hosts.join(", ")}: of the cluster, and not named. ${advice}`),
   );
+}
+
+/**
+ * Whoever has named a host of a cluster that is open by now takes it for a member. It may be none: what was
+ * open before waits for nobody, and somebody else may have said meanwhile that it is dead.
+ *
+ * @throws CommandError when one is not
+ */
+export function confirmMembers(
+  opened: Pick<OpenedCluster, "questions" | "keys">,
+  expect: readonly string[],
+): void {
+  const members = membersOf(opened);
+  const strangers = expect.filter((named) =>
+    !members.some(({ host, name }) => host === named || name === named)
+  );
+  if (strangers.length === 0) return;
+  throw new CommandError(
+    CommandExit.PROBLEM,
+    plainText(
+      `The cluster is open, but no member is called ${strangers.join(", ")}: virtlockd cluster hosts lists ` +
+        "them. Start no guest elsewhere on a disk that such a host uses, before 'virtlockd status' says live on it",
+    ),
+  );
+}
+
+function membersOf({ questions, keys }: Pick<OpenedCluster, "questions" | "keys">): HostEntry[] {
+  return knownSessions(questions, keys).filter(({ state }) => state !== "left" && state !== "fenced");
 }

@@ -1,11 +1,9 @@
 import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
-import { plainText } from "../../../chassis/log/plain_text.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { takeDirectories } from "./directories.ts";
-import { knownSessions } from "./known_hosts.ts";
-import { confirmAllNamed, NAME_EVERY_HOST, OPENED_WITHOUT } from "./named_hosts.ts";
+import { confirmAllNamed, confirmMembers, NAME_EVERY_HOST, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
 
@@ -68,25 +66,5 @@ function open(
   cluster.awaitOpen(wait);
   // One may have come at that very moment. What was open before, others may have joined since.
   if (forming) confirmAllNamed(opened, expect, OPENED_WITHOUT);
-  strangersIn(opened, expect);
-}
-
-/**
- * One that was open before waited for nobody: a host that is named then may not be a member.
- *
- * @throws CommandError when one is not
- */
-function strangersIn({ questions, keys }: OpenedCluster, expect: readonly string[]): void {
-  const members = knownSessions(questions, keys).filter(({ state }) => state !== "left");
-  const strangers = expect.filter((named) =>
-    !members.some(({ host, name }) => host === named || name === named)
-  );
-  if (strangers.length === 0) return;
-  throw new CommandError(
-    CommandExit.PROBLEM,
-    plainText(
-      `The cluster is open, but no member is called ${strangers.join(", ")}: virtlockd cluster hosts lists ` +
-        "them. Start no guest elsewhere on a disk that such a host uses, before 'virtlockd status' says live on it",
-    ),
-  );
+  confirmMembers(opened, expect);
 }

@@ -12,7 +12,7 @@ import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { LeftOutHosts } from "./left_out_hosts.ts";
-import { confirmAllNamed, OPENED_WITHOUT } from "./named_hosts.ts";
+import { confirmAllNamed, confirmMembers, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { leftOutUnknown } from "./unknown_names.ts";
 import { wordOf } from "./word.ts";
@@ -134,6 +134,7 @@ function recover(
     cluster.change((meta) => meta.phase === "recovering" ? closed(meta) : undefined, () => out.fenced());
   });
   confirmAllNamed(opened, named, OPENED_WITHOUT);
+  confirmMembers(opened, expect);
 }
 
 /** @throws CommandError for a cluster that has nothing to recover */

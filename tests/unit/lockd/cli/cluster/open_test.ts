@@ -38,3 +38,20 @@ Deno.test("a cluster that no host has joined is waited for, and named at once", 
   });
   assert.equal(played.now, 2000);
 });
+
+Deno.test("a host that is named in a cluster that is open and was fenced is no member, and told", async () => {
+  const played = new PlayedCluster();
+  played.put(played.keys.meta, { ...META, phase: "open" });
+  played.host("a");
+  const fencing = { state: "fenced", by: "ann", from: "desk", at: 1000 } as const;
+  played.host("b", { heard: false, fencing });
+  const open = async () => (await say(played, clusterOpenCommand, ["--expect", "kvm-a,kvm-b"])).said;
+  assert.equal(
+    await open(),
+    "1 The cluster is open, but no member is called kvm-b: virtlockd cluster hosts lists them. Start no guest elsewhere " +
+      "on a disk that such a host uses, before 'virtlockd status' says live on it",
+  );
+  // It is back, in another session.
+  played.host("b", { session: "s-b.2" });
+  assert.equal(await open(), "The cluster is open.\n");
+});

@@ -163,3 +163,20 @@ Deno.test("a recovery may be said before any host has noticed that etcd was empt
   };
   assert.equal((await stage.recover(BOTH)).said, OPENED);
 });
+
+Deno.test("a host that was named, and that somebody else has recovered without meanwhile, is told", async () => {
+  const stage = new Stage(LOST);
+  const opens = stage.before;
+  stage.before = (question) => {
+    // It is another one's word that the hosts have heard.
+    if (stage.meta.expect.length > 0) {
+      stage.host("b", { heard: false, fencing: { state: "fenced", by: "bob", from: "kvm-a", at: 1000 } });
+    }
+    opens(question);
+  };
+  assert.equal(
+    (await stage.recover(BOTH)).said,
+    "1 The cluster is open, but no member is called kvm-b: virtlockd cluster hosts lists them. Start no guest elsewhere " +
+      "on a disk that such a host uses, before 'virtlockd status' says live on it",
+  );
+});
