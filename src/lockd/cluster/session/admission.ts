@@ -1,8 +1,9 @@
 import type { MetaRecord } from "../keys/meta_record.ts";
 import type { Epoch } from "../keys/transactions.ts";
+import type { LockState } from "../../lockspace/lock_record.ts";
 import type { Resource } from "../../lockspace/resource.ts";
 import type { Conflict } from "./conflict.ts";
-import { isAnothers } from "./doubts.ts";
+import { isAnothers, isGivenUp, LOST_WHEN_GIVEN_UP } from "./doubts.ts";
 import type { Entered, Entrance } from "./entrance.ts";
 import { closedText, GIVES_BACK } from "./entries.ts";
 import type { Losses } from "./losses.ts";
@@ -111,12 +112,8 @@ export class Admission {
   /** It is known what other sessions have of what this host has. */
   #settle({ round }: MetaRecord, conflicts: readonly Conflict[]): void {
     const { losses, parts } = this.#parts;
-    const reason = losses.reasonIn(round);
     for (const { resource } of conflicts) {
-      const { state } = resource;
-      // It was another session's before: this host has lost nothing since.
-      const known = state.kind === "doubtful" && isAnothers(state);
-      parts.observer.clusterDoubtful(resource, known ? state.reason : reason);
+      parts.observer.clusterDoubtful(resource, doubtOf(resource.state) ?? losses.reasonIn(round));
     }
     losses.settled(round);
     this.#round = round;
@@ -128,4 +125,11 @@ export class Admission {
 function settledIn(meta: MetaRecord): Admitted {
   if (meta.phase === "open") return { kind: "live" };
   return { kind: "settled", reason: closedText(meta, "this host has put in what it has") };
+}
+
+/** Why a lock is in doubt that another session has, where its state tells it. */
+function doubtOf(state: LockState): string | undefined {
+  if (isGivenUp(state)) return LOST_WHEN_GIVEN_UP;
+  // It was another session's before: this host has lost nothing since.
+  return state.kind === "doubtful" && isAnothers(state) ? state.reason : undefined;
 }

@@ -130,6 +130,18 @@ Deno.test("what another host had already when an earlier daemon joined is not sa
   ]);
 });
 
+Deno.test("what another host has got of what this one has given up is said to be lost when it joins again", () => {
+  const stage = new Stage();
+  stage.outcome = [
+    "this host has left the cluster, and has given it up",
+    "etcd was recovered without this host, which was said to be off: its locks were given up",
+  ].map((reason) => ({ resource: { ...RESOURCE, state: { kind: "doubtful", reason } }, session: "t" }));
+  stage.admit(OPEN);
+  const lost =
+    `doubtful: ${HELD_BY_ANOTHER}, which this one has lost when it was made to leave, or said to be off`;
+  assert.deepEqual(stage.told.slice(2), [lost, lost]);
+});
+
 Deno.test("a closed cluster is entered, and what a host has counts as put in when it has settled", () => {
   const opened = new Stage();
   assert.deepEqual(opened.admit(FORMING), [{ kind: "now" }]);
