@@ -329,7 +329,10 @@ Deno.test("a host leaves when it has no lock of the cluster's, and is not local 
     /^Host '.*' has left the cluster\. Take the cluster_ keys out of its virtlockd\.conf/,
   );
   await a.daemon.log.match(/This host is no member of its cluster any more.*it has left the cluster/);
-  assert.match(await refusal(next.acquire(a.space, "new", AUTOCREATE)), /this host cannot be a member/);
+  assert.match(
+    await refusal(next.acquire(a.space, "new", AUTOCREATE)),
+    /this host is no member of its cluster any more: it has left the cluster/,
+  );
   await reExec(a.daemon);
   await next.acquire(a.space, "new", AUTOCREATE);
   assert.deepEqual(await locksOf(etcd), []);
@@ -402,7 +405,10 @@ Deno.test("a host that was made to leave while its daemon did not run does not c
   await libvirtd.register(testOwner(1));
   await libvirtd.createLockspace(a.space);
   await using guest = await Holder.start(daemon);
-  assert.match(await refusal(guest.acquire(a.space, "disk", AUTOCREATE)), /this host cannot be a member/);
+  assert.match(
+    await refusal(guest.acquire(a.space, "disk", AUTOCREATE)),
+    /this host is no member of its cluster any more: it has left the cluster/,
+  );
   await reExec(daemon);
   await guest.acquire(a.space, "disk", AUTOCREATE);
   const hosts: { host: string; state: string }[] = JSON.parse((await b.command("hosts", "--json")).stdout);

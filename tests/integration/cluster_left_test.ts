@@ -1,7 +1,6 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { LockClient, testOwner } from "../support/lock_client.ts";
-import { PlayedGuest } from "../support/played_guest.ts";
 import { refusalOf } from "../support/lock_refusal.ts";
 import { locksOf, openedCluster, PlayedHost } from "../support/played_host.ts";
 import { reExec } from "../support/re_exec.ts";
@@ -48,26 +47,5 @@ Deno.test("a paused guest whose kept lock was given up is not resumed either by 
   assert.match(
     await refusalOf(libvirtd.acquire(scsi, name, AUTOCREATE)) ?? "",
     /was in use by domain '\(not known any more\)' .* while domain '.*' .* was paused/,
-  );
-});
-
-Deno.test("a host that has left when its keys were gone refuses with what is left to do: a reload", async () => {
-  const etcd = openedCluster("scsi");
-  await using a = await PlayedHost.start(etcd, "a");
-  await using guest = await PlayedGuest.start(a);
-  a.place.writeConfig("");
-  await reExec(a.daemon);
-  assert.match(
-    await guest.acquire("disk"),
-    /names no cluster_endpoints: set them again, or have it leave with/,
-  );
-  // As on a machine that is no member.
-  const link = `${a.place.paths.runDir}/virtlockd-cluster-sock`;
-  const left = await a.command("leave", "a", "--endpoints", "http://etcd", "--name", "test", "--link", link);
-  assert.equal(left.code, 0, left.stderr);
-  await until("it to hear of that", async () => (await a.shown()).state === "lost", PATIENCE);
-  assert.match(
-    await guest.acquire("disk"),
-    /: this host is no member of its cluster any more: it has left the cluster\. .* then virtlockd reload; with the keys/,
   );
 });
