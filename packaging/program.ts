@@ -108,10 +108,14 @@ export function shellLine({ name, start, permissions }: Contents, runtime: strin
 
 /**
  * Whoever sets a variable of the runtime's for something else on the host, or in the service's environment
- * file, does not mean this program: with some it does not start, hangs, or listens for a debugger.
+ * file, does not mean this program: with some it does not start, hangs, or listens for a debugger. What an
+ * image that hands over many locks gives the next one is let through: see src/lockd/handover/heap_room.ts.
  */
 const WITHOUT_RUNTIMES_VARIABLES = "set -f; for v in $(export -p); do v=${v%%=*}; " +
-  "case $v in *[!A-Z0-9_]* | DENO_DIR) ;; DENO_?* | NODE_?* | OTEL_?*) unset $v;; esac; done; set +f";
+  "case $v in *[!A-Z0-9_]* | DENO_DIR) ;; " +
+  "DENO_V8_FLAGS) case $DENO_V8_FLAGS in " +
+  "--initial-old-space-size=[1-9][0-9] | --initial-old-space-size=[1-9][0-9][0-9]) ;; *) unset $v;; esac;; " +
+  "DENO_?* | NODE_?* | OTEL_?*) unset $v;; esac; done; set +f";
 
 /** Signals, and the place for compiled code, of a daemon and its commands. */
 function daemonSteps(name: string): string[] {

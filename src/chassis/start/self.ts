@@ -10,9 +10,12 @@ export interface SelfImage {
   readonly argv: readonly string[];
   /** The beginning of {@link argv}, up to the program's own arguments. */
   readonly base: readonly string[];
-  /** `NAME=value`, as it was when the process started. */
+  /** `NAME=value`, as it was when the process started, without flags that this image was given for itself. */
   readonly env: readonly string[];
 }
+
+/** Variable with flags of V8's, in the runtime's own words. */
+export const RUNTIME_FLAGS = "DENO_V8_FLAGS";
 
 /** Variables that are for one image only and must not reach the next one (sd_listen_fds(3)). */
 const PASSING = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID", "DAEMON_READY_FD"];
@@ -24,7 +27,7 @@ const PASSING = ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "LISTEN_PIDFDID",
  */
 export function selfImage(sys: FileSys, facts: RuntimeFacts, cwd: string): SelfImage {
   const argv = readList(sys, "/proc/self/cmdline");
-  const env = readList(sys, "/proc/self/environ");
+  const env = readList(sys, "/proc/self/environ").filter((entry) => !entry.startsWith(`${RUNTIME_FLAGS}=`));
   if (facts.standalone) {
     // The name that it was started by, which may be a link to a file that an upgrade replaces.
     const name = startedAs(sys, facts);

@@ -10,9 +10,10 @@ import type { Daemon } from "../daemon/daemon.ts";
 import type { InheritedLocks } from "../daemon/inherited_locks.ts";
 import { askProgram } from "../../chassis/children/asked_program.ts";
 import type { ProgramResult } from "../../os/program_result.ts";
-import { lastingEnvironment, type SelfImage } from "../../chassis/start/self.ts";
+import { lastingEnvironment, type SelfImage, withVariables } from "../../chassis/start/self.ts";
 import { SYSTEMCTL, watchdogQuery, watchReason } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
+import { heapRoom } from "./heap_room.ts";
 import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "../restart/state_file.ts";
 import { warnOfAloneOwners } from "./alone_owners.ts";
@@ -253,7 +254,9 @@ export class ReExec {
         sys.ignoreSignals([SIGUSR1, SIGHUP, SIGIO]);
         sys.unblockSignals(DAEMON_SIGNALS);
       }
-      const failed = sys.execve(self.path, self.argv, lastingEnvironment(self.env));
+      const env = lastingEnvironment(self.env);
+      const room = successor === "ours" ? heapRoom(this.#bytes) : {};
+      const failed = sys.execve(self.path, self.argv, withVariables(env, room));
       sys.blockSignals(DAEMON_SIGNALS);
       throw new SystemError("execve", self.path, failed);
     } catch (error) {

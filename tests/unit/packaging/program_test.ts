@@ -75,6 +75,23 @@ Deno.test("what somebody has set for the runtime does not reach a program, in no
   }
 });
 
+Deno.test("a program has the room for its heap that the image before has asked for, and no other flags", async () => {
+  const directory = Deno.makeTempDirSync();
+  try {
+    const runtime = `${directory}/runtime`;
+    Deno.writeTextFileSync(runtime, '#!/bin/sh\necho "${DENO_V8_FLAGS-none}"\n', { mode: 0o755 });
+    const given = async (flags: string) =>
+      (await runShell(runtime, { HOME: "/", DENO_V8_FLAGS: flags })).stdout.trimEnd();
+    assert.equal(await given("--initial-old-space-size=72"), "--initial-old-space-size=72");
+    assert.equal(await given("--initial-old-space-size=900"), "--initial-old-space-size=900");
+    assert.equal(await given("--initial-old-space-size=9000"), "none");
+    assert.equal(await given("--initial-old-space-size=72,--bogus"), "none");
+    assert.equal(await given("--expose-gc --initial-old-space-size=72"), "none");
+  } finally {
+    Deno.removeSync(directory, { recursive: true });
+  }
+});
+
 Deno.test("a program that is started in a directory that was removed runs in the root", async () => {
   const directory = Deno.makeTempDirSync();
   const script = `${directory}/program`;

@@ -33,7 +33,8 @@ function image(argv: readonly string[], facts: Partial<RuntimeFacts>) {
 function files(argv: readonly string[]): FileSys {
   const files: Record<string, string> = {
     "/proc/self/cmdline": argv.map((argument) => `${argument}\0`).join(""),
-    "/proc/self/environ": "A=1\0B=x=y\0",
+    // The second one was given to this image for itself.
+    "/proc/self/environ": "A=1\0DENO_V8_FLAGS=--initial-old-space-size=90\0B=x=y\0",
   };
   let text = "";
   return {

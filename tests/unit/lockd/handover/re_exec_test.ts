@@ -33,6 +33,8 @@ class Stage implements Disposable {
   readonly state = this.scratch.file("virtlockd-restart-exec.json");
   /** What happened, in order. */
   readonly told: string[] = [];
+  /** What the program was executed with. */
+  variables: readonly string[] = [];
   readonly daemon: Daemon;
   readonly reExec: ReExec;
   #ended = false;
@@ -40,7 +42,8 @@ class Stage implements Disposable {
   /** @param script what the program does */
   constructor(script: string, parts: Partial<ReExecParts> = {}) {
     Deno.writeTextFileSync(this.program, `#!/bin/sh\n${script}\n`, { mode: 0o755 });
-    const execve: Sys["execve"] = (path, argv) => {
+    const execve: Sys["execve"] = (path, argv, env) => {
+      this.variables = env;
       const written = existsSync(this.state) ? "a state" : "nothing";
       this.told.push(`exec ${path === this.program} ${argv.join(" ")} with ${written}`);
       return -EACCES;
@@ -142,6 +145,18 @@ Deno.test("ReExec shows the state to the new program before it executes it, and 
   ]);
   assert.equal(JSON.parse(readFileSync(seen, "utf8")).magic, String(Deno.pid));
   assert.deepEqual([existsSync(stage.state), existsSync(`${stage.state}.check`)], [false, false]);
+});
+
+Deno.test("ReExec asks for room for what is made of a large state, and of no other, and not for libvirt's daemon", () => {
+  const ours = `case $1 in --version) ${OURS};; *) echo '0 clients, 0 locks';; esac`;
+  const variables = (script: string, bytes: number) => {
+    using stage = new Stage(script, { extension: () => ({ ...EXTENSION, cwd: `/${"x".repeat(bytes)}` }) });
+    assert.match(stage.inVain() ?? "", /^execve /);
+    return stage.variables;
+  };
+  assert.deepEqual(variables(ours, 5_000_000), []);
+  assert.deepEqual(variables(ours, 9_000_000), ["DENO_V8_FLAGS=--initial-old-space-size=72"]);
+  assert.deepEqual(variables(LIBVIRT, 9_000_000), []);
 });
 
 Deno.test("ReExec hands to libvirt's daemon what that understands, and takes it back when it is not executed", () => {
