@@ -172,8 +172,10 @@ export class PlayedEtcd {
       case "get":
         return { found: this.#found([operation.key]), more: false };
       case "list": {
-        const { prefix, after = "", limit } = operation;
-        const keys = [...this.#keys.keys()].filter((key) => key.startsWith(prefix) && key > after).sort();
+        const { prefix, after = "", upTo, limit } = operation;
+        const keys = [...this.#keys.keys()].filter((key) =>
+          key.startsWith(prefix) && key > after && (upTo === undefined || key <= upTo)
+        ).sort();
         return { found: this.#found(keys.slice(0, limit)), more: keys.length > limit };
       }
       case "count": {

@@ -36,10 +36,10 @@ function operation(operation: KeyOperation): Values {
     case "get":
       return { range: { key: operation.key } };
     case "list": {
-      const { prefix, after, limit } = operation;
+      const { prefix, after, upTo, limit } = operation;
       // The first key behind another one in etcd's order, that of bytes.
       const key = after === undefined ? prefix : `${after}\0`;
-      return { range: { key, rangeEnd: behind(prefix), limit } };
+      return { range: { key, rangeEnd: upTo === undefined ? behind(prefix) : `${upTo}\0`, limit } };
     }
     case "count":
       return { range: { key: operation.prefix, rangeEnd: behind(operation.prefix), countOnly: true } };

@@ -92,7 +92,8 @@ function isOperation(value: unknown): boolean {
     case "get":
       return isText(value["key"]);
     case "list":
-      return isText(value["prefix"]) && isAbsentOrText(value, "after") && isNumber(value["limit"]);
+      return isText(value["prefix"]) && isAbsentOrText(value, "after") &&
+        isAbsentOrText(value, "upTo") && isNumber(value["limit"]);
     case "count":
       return isText(value["prefix"]);
     default:

@@ -35,8 +35,16 @@ export type KeyOperation =
   }
   | { readonly op: "delete"; readonly key: string }
   | { readonly op: "get"; readonly key: string }
-  /** At most `limit` keys that begin with `prefix`, in their order, those behind `after`. */
-  | { readonly op: "list"; readonly prefix: string; readonly after?: string; readonly limit: number }
+  /** At most `limit` keys that begin with `prefix`, in their order. */
+  | {
+    readonly op: "list";
+    readonly prefix: string;
+    /** Only those behind it. */
+    readonly after?: string;
+    /** Only those before it, and itself. */
+    readonly upTo?: string;
+    readonly limit: number;
+  }
   /** How many keys begin with `prefix`: etcd reads none of their values, and goes over all of them. */
   | { readonly op: "count"; readonly prefix: string };
 

@@ -6,7 +6,7 @@ import { reasonOf } from "../etcd/etcd.ts";
 import type { GrantedLocks } from "../locks/granted_locks.ts";
 import type { Conflict } from "../session/conflict.ts";
 import type { Past } from "../session/past.ts";
-import { listAll } from "../session/list_all.ts";
+import { listAll, PAGE } from "../session/list_all.ts";
 import type { LockTurns } from "../locks/lock_turns.ts";
 import { isClustersDoubt } from "../session/doubts.ts";
 import type { HeldLocks } from "./held_locks.ts";
@@ -23,6 +23,9 @@ import type { PausedMarks } from "../locks/paused_marks.ts";
 import type { UngrantedTries } from "../locks/ungranted_tries.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, type Epoch, MOVED, obstaclesOf, rewrite } from "../keys/transactions.ts";
+
+/** A part of the list of what this host has is about so many keys: mostly less than is read with one question. */
+const SPLIT = PAGE / 2;
 
 /** What reconciliation works with. */
 export interface ReconciliationParts {
@@ -125,6 +128,16 @@ export class Reconciliation {
     listAll(session, keys.ownList(id), (found) => {
       if (typeof found === "string") return done(found);
       done(new Map(found.map((entry) => [keys.ofOwn(id, entry.key), entry])));
+    }, this.#splits());
+  }
+
+  /** Some keys of what this host has, of thousands, by which the list of it is read in parts. */
+  #splits(): string[] {
+    const { keys, session, names, resources } = this.#parts;
+    const some = [...resources()].filter((_, index) => index % SPLIT === SPLIT - 1);
+    return some.flatMap(({ path, shared }) => {
+      const name = names.of(path);
+      return name === undefined ? [] : [keys.own(session.id, keys.lock(name, shared, session.id))];
     });
   }
 

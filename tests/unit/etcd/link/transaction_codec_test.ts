@@ -19,9 +19,11 @@ Deno.test("each comparison and operation is what etcd reads", () => {
     ],
     success: [{ op: "put", key: "k", value: "1", lease: "9" }, { op: "delete", key: "d" }],
     failure: [{ op: "get", key: "g" }, { op: "list", prefix: "p/", after: "p/a", limit: 5 }, {
-      op: "count",
-      prefix: "c/",
-    }],
+      op: "list",
+      prefix: "p/",
+      upTo: "p/b",
+      limit: 6,
+    }, { op: "count", prefix: "c/" }],
   });
   const { compare, success, failure } = decodeMessage(TXN_REQUEST, bytes);
   const nothing = {
@@ -46,6 +48,7 @@ Deno.test("each comparison and operation is what etcd reads", () => {
   assert.deepEqual(failure, [
     { ...none, range: { key: "g", rangeEnd: "", limit: 0, countOnly: false } },
     { ...none, range: { key: "p/a\0", rangeEnd: "p0", limit: 5, countOnly: false } },
+    { ...none, range: { key: "p/", rangeEnd: "p/b\0", limit: 6, countOnly: false } },
     { ...none, range: { key: "c/", rangeEnd: "c0", limit: 0, countOnly: true } },
   ]);
 });

@@ -22,6 +22,7 @@ const QUESTIONS: readonly Question[] = [
         { op: "get", key: "a" },
         { op: "list", prefix: "a/", limit: 10 },
         { op: "list", prefix: "a/", after: "a/b", limit: 10 },
+        { op: "list", prefix: "a/", after: "a/b", upTo: "a/c", limit: 10 },
         { op: "count", prefix: "a/" },
       ],
     },
