@@ -103,6 +103,7 @@ export function startDaemon(host: number, parts: LifeParts): Life {
       kept[host] = note;
       return undefined;
     },
+    holds: () => guests.resources(host).length > 0,
     held: () => guests.resources(host).length,
     has: ({ id }) => guests.resources(host).some((resource) => resource.id === id),
     look: () => undefined,

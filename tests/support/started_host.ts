@@ -95,6 +95,7 @@ export class StartedHosts {
       note: undefined,
       joinMs: () => 60_000,
       keep: () => undefined,
+      holds: () => false,
       held: () => 0,
       has: () => false,
       look: () => undefined,

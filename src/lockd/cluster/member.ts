@@ -255,6 +255,7 @@ export class Member implements Cluster {
       left: () => recorded(() => file.remove()),
       marksGone: () => this.#locks.marksGone(),
       gaveUp: (doubt) => this.#locks.gaveUp(doubt),
+      holds: () => [...resources()].some(({ path }) => this.covers(path)),
       held: () => [...resources()].filter(({ path }) => this.covers(path)).length,
       has: ({ id }) => [...resources()].some((resource) => resource.id === id),
       reconcile: (epoch, done, past) =>

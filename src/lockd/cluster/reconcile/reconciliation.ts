@@ -24,7 +24,7 @@ import type { UngrantedTries } from "../locks/ungranted_tries.ts";
 import type { ClusterSession } from "../session/session.ts";
 import { type ClusterLock, type Epoch, MOVED, obstaclesOf, rewrite } from "../keys/transactions.ts";
 
-/** A part of the list of what this host has is about so many keys: mostly less than is read with one question. */
+/** A part of the list of what this host has is about so many keys: mostly one question is enough for it. */
 const SPLIT = PAGE / 2;
 
 /** What reconciliation works with. */

@@ -61,7 +61,7 @@ export class SessionJoin {
   /** Makes one step. @param done called once, unless the session is closed */
   step(done: (joined: Joined) => void): void {
     const { own, ask } = this.#parts;
-    const { keys, host, spaces, held, isEarlier, observer } = this.#parts.parts;
+    const { keys, host, spaces, holds, isEarlier, observer } = this.#parts.parts;
     const again = (reason: string) => done({ kind: "again", reason });
     ask(readAtLimit(keys.meta, keys.host(host.id), keys.session(own.id)), (answer) => {
       if (answer.kind !== "transaction") return again(reasonOf(answer));
@@ -73,7 +73,7 @@ export class SessionJoin {
           session: own.id,
           member: own.member,
           tried: own.tried,
-          keeps: (own.seen?.session ?? 0) > 0 && held() > 0,
+          keeps: (own.seen?.session ?? 0) > 0 && holds(),
           seen: own.seen,
           changed: own.changed,
           told: own.told,

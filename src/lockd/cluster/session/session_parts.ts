@@ -54,7 +54,9 @@ export interface SessionParts {
    * @returns why it could not be kept
    */
   readonly keep: (note: SessionNote) => string | undefined;
-  /** How many locks of the cluster this host holds. */
+  /** Whether this host holds locks of the cluster. */
+  readonly holds: () => boolean;
+  /** How many it holds. */
   readonly held: () => number;
   /** Whether a lock is still there that this host had. */
   readonly has: (resource: Resource) => boolean;

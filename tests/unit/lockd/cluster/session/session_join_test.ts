@@ -45,6 +45,7 @@ class Stage {
         this.told.push(`keeps ${session}`);
         return this.unkept;
       },
+      holds: () => false,
       held: () => 0,
       has: () => false,
       look: () => undefined,

@@ -95,6 +95,7 @@ class Stage {
         this.kept.set(name, written);
         return undefined;
       },
+      holds: () => this.held > 0,
       held: () => this.held,
       has: () => this.conflicts.length > 0,
       look: () => undefined,
