@@ -108,7 +108,7 @@ Deno.test("release says on one line whose lock it is, and how to name it in a sh
   await libvirtd.acquire("", disk);
   const { stderr } = await daemon.command("release", disk, "--yes");
   assert.match(stderr, /^virtlockd: error: domain 'it's\\n\\x1b\[31m' .*[^\n]*\n$/);
-  assert.ok(stderr.endsWith("--force --guest 'it'\\''s\\n\\x1b[31m' frees it now\n"), stderr);
+  assert.ok(stderr.endsWith("--force --guest $'it\\'s\\012\\033[31m' frees it now\n"), stderr);
 });
 
 Deno.test("release takes one of those off who share a lock", async () => {
