@@ -120,12 +120,14 @@ export class People {
   /** A person frees the shares that a host has for guests of which its daemon knows nothing. */
   freeShares({ orphans, session }: Life): void {
     for (
-      const { key, value } of this.#parts.network.list(KEYS.shares).filter(({ key }) =>
+      const entry of this.#parts.network.list(KEYS.shares).filter(({ key }) =>
         orphans.useOf(key) === "shared"
       )
     ) {
-      const own = KEYS.own(session.id, key);
-      this.#parts.network.change(releaseByHand({ key, own, value }, KEYS.want(session.id, key)));
+      const { key } = entry;
+      this.#parts.network.change(
+        releaseByHand(entry, KEYS.own(session.id, key), KEYS.want(session.id, key)),
+      );
     }
   }
 }

@@ -6,7 +6,14 @@ import { MOST_OPERATIONS } from "../wire/transaction.ts";
  * Texts with which etcd says, under a code of other meanings too, that it has not done what was asked: both
  * are said before a request is put to the other members.
  */
-const NOT_DONE = ["etcdserver: too many requests", "etcdserver: request is too large"];
+const NOT_DONE = ["etcdserver: too many requests"];
+
+/** What etcd says, as surely before anything is done, where a transaction is larger than it takes. */
+const TOO_LARGE = "etcdserver: request is too large";
+/** What a person does then: all that virtlockd writes is far smaller. */
+const LARGE_RECORD =
+  "one of the records that it is about is far larger than any daemon writes: docs/cluster-etcd.md says how to " +
+  "find it";
 
 /**
  * What etcd says when its database is full. Before a request is put to the other members that means that it
@@ -65,6 +72,7 @@ export function failureOf(
   }
   if (code === status.PERMISSION_DENIED) return { kind: "refused", reason: `${details} (${NO_RIGHT})` };
   if (details.startsWith(TOO_MANY)) return { kind: "refused", reason: `${details} (${LIMIT})` };
+  if (details.startsWith(TOO_LARGE)) return { kind: "refused", reason: `${details} (${LARGE_RECORD})` };
   if (REFUSALS.has(code) || NOT_DONE.some((text) => details.startsWith(text))) {
     return { kind: "refused", reason: details };
   }

@@ -26,6 +26,13 @@ import { LINK_SOCKET } from "../../cluster/cluster.ts";
 const START_MS = 30_000;
 /** How much longer than the link itself its answer is waited for, in ms. */
 const MARGIN_MS = 1000;
+/**
+ * How long a link may take to read one question, in ms. Most fit into the socket's buffer; one that compares
+ * a record of a megabyte, as a stranger may have written it, does not.
+ */
+const READ_MS = 5000;
+/** Pause before what the buffer had no room for is sent, in ms. */
+const AGAIN_MS = 1;
 const READ_SIZE = 64 * 1024;
 const STANDARD_ERROR = 2;
 
@@ -207,11 +214,24 @@ export class EtcdLink implements Disposable {
   }
 
   #send(message: Parameters<typeof encodeLine>[0]): void {
-    const bytes = encodeText(encodeLine(message));
-    const sent = this.#sys.send(this.#fd, bytes);
-    // A question is far smaller than a socket's buffer, which is empty.
-    if (sent === bytes.length) return;
-    throw unreachable(`The link with etcd at ${this.#path} takes no question`);
+    const sys = this.#sys;
+    const until = sys.monotonic() + READ_MS;
+    let left = encodeText(encodeLine(message));
+    for (;;) {
+      const sent = sys.send(this.#fd, left);
+      if (sent === left.length) return;
+      if (sent < 0 && sent !== -EAGAIN) {
+        throw this.#failed(this.#isReady ? "has ended" : "has ended before it was ready", "why");
+      }
+      if (sent > 0) left = left.subarray(sent);
+      if (sys.monotonic() >= until) {
+        throw this.#failed(
+          `has not read what it is asked within ${READ_MS / 1000} s`,
+          "how far it has come",
+        );
+      }
+      this.pause(AGAIN_MS);
+    }
   }
 }
 

@@ -86,9 +86,10 @@ function release(
     }To release it is your word that this guest cannot write to the disk any more. If it ` +
       'can, two guests\nwill write to it and destroy it. Type "yes" to release the lock: ',
   );
-  const { key, value } = lock.entry;
-  const own = keys.own(lock.session, key);
-  const changed = questions.change(releaseByHand({ key, own, value }, keys.want(lock.session, key)));
+  const { key } = lock.entry;
+  const changed = questions.change(
+    releaseByHand(lock.entry, keys.own(lock.session, key), keys.want(lock.session, key)),
+  );
   if (changed.kind === "unknown") {
     throw new CommandError(
       CommandExit.UNREACHABLE,
@@ -98,7 +99,7 @@ function release(
   if (changed.result.succeeded) return lockEntry(lock);
   throw new CommandError(
     CommandExit.PROBLEM,
-    "Nothing was released: meanwhile the lock was released or given to somebody else",
+    "Nothing was released: meanwhile the lock was released, written anew or given to somebody else",
   );
 }
 

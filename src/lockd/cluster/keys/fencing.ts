@@ -75,15 +75,21 @@ export function sweep(fenced: FencedSession, locks: readonly ClusterLock[]): Tra
 }
 
 /**
- * Frees one lock by somebody's word, if it is as it was read.
+ * Frees one lock by somebody's word, if it was not written since it was read. Its record is not compared: one
+ * that somebody else has written may be as large as etcd takes, and a transaction with it larger.
  *
+ * @param own its entry in the list of its session
  * @param want key of those who ask its host for it
  */
-export function releaseByHand(lock: ClusterLock, want: string): Transaction {
+export function releaseByHand(
+  { key, changedAt: revision }: KeyValue,
+  own: string,
+  want: string,
+): Transaction {
   return {
-    compare: [{ kind: "value", key: lock.key, value: lock.value }],
-    success: [...deletes(lock), { op: "delete", key: want }],
-    failure: [{ op: "get", key: lock.key }],
+    compare: [{ kind: "changed-at", key, revision }],
+    success: [...deletes({ key, own }), { op: "delete", key: want }],
+    failure: [{ op: "get", key }],
   };
 }
 

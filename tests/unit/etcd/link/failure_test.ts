@@ -35,6 +35,12 @@ const CASES: readonly [what: string, code: number, details: string, answer: Retu
           "anew one after the other)",
       },
     ],
+    ["a transaction with a record that nobody but a stranger writes", 3, "etcdserver: request is too large", {
+      kind: "refused",
+      reason:
+        "etcdserver: request is too large (one of the records that it is about is far larger than any daemon " +
+        "writes: docs/cluster-etcd.md says how to find it)",
+    }],
     ["an answer that grpc has lost", 12, "No message received", {
       kind: "unknown",
       reason: "No message received",

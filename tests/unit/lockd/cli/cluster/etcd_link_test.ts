@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { encodeLine, type FromLink } from "../../../../../src/etcd/wire/link_messages.ts";
 import { EtcdLink } from "../../../../../src/lockd/cli/cluster/etcd_link.ts";
 import { S_IFREG, S_IFSOCK } from "../../../../../src/os/constants.ts";
-import { EACCES, EAGAIN, ECONNREFUSED, EIO, ENOENT } from "../../../../../src/os/errno.ts";
+import { EACCES, EAGAIN, ECONNREFUSED, EIO, ENOENT, EPIPE } from "../../../../../src/os/errno.ts";
 
 const SOCKET = "/run/libvirt/virtlockd-cluster-sock";
 const PROGRAM = "/usr/sbin/virtlockd-cluster";
@@ -18,15 +18,21 @@ interface Played {
   readonly hangs?: boolean;
   /** Whether the command is held up for a minute each time that it looks at the clock. */
   readonly heldUp?: boolean;
+  /** What each further send(2) gives back, and gets; the last one for ever. */
+  readonly takes?: readonly number[];
+  /** Gets what was sent. */
+  readonly into?: number[];
 }
 
 /** Why a link cannot be opened, with the command's exit code. */
 function failure(
-  { path = SOCKET, stat = 0, connect = 0, sends = [], hangs = false, heldUp = false }: Played,
+  { path = SOCKET, stat = 0, connect = 0, sends = [], hangs = false, heldUp = false, takes, into: got = [] }:
+    Played,
 ): string {
   const bytes = new TextEncoder().encode(sends.map((message) => encodeLine(message)).join(""));
   let left = bytes;
   let now = 0;
+  let calls = 0;
   const sys = {
     stat: (_path: string, status: { mode: number }) => {
       status.mode = path === PROGRAM ? S_IFREG : S_IFSOCK;
@@ -39,7 +45,11 @@ function failure(
     kill: () => 0,
     waitChild: () => 77,
     close: () => 0,
-    send: (_fd: number, sent: Uint8Array) => sent.length,
+    send: (_fd: number, sent: Uint8Array) => {
+      const taken = takes?.[Math.min(calls++, takes.length - 1)] ?? sent.length;
+      if (taken > 0) got.push(...sent.subarray(0, taken));
+      return Math.min(taken, sent.length);
+    },
     monotonic: () => heldUp ? now += 60_000 : now,
     pollReadable: (_fd: number, milliseconds: number) => {
       if (left.length > 0 || !hangs) return 1;
@@ -125,5 +135,31 @@ Deno.test("a link that the command has started itself has said on standard error
   assert.equal(
     failure({ path, hangs: true }),
     `2 The link with etcd at ${PROGRAM} was not ready within 30 s`,
+  );
+});
+
+Deno.test("a question that does not fit into the socket's buffer is sent by and by", () => {
+  const sends = [{ kind: "opened", protocol: 5 }] as const;
+  const into: number[] = [];
+  const whole = failure({ sends, into, takes: [1000, 10, -EAGAIN, 20, 1000] });
+  assert.equal(whole, `2 The link with etcd at ${SOCKET} has ended`);
+  assert.equal(
+    new TextDecoder().decode(Uint8Array.from(into)),
+    '{"kind":"open","protocol":5,"endpoints":{"urls":["http://etcd:2379"]}}\n' +
+      '{"kind":"ask","id":1,"limitMs":4000,"question":{"kind":"versions"}}\n',
+  );
+});
+
+Deno.test("a link that has gone, or does not read what it is asked, is told as that", () => {
+  const sends = [{ kind: "opened", protocol: 5 }] as const;
+  const which = `2 The link with etcd at ${SOCKET}`;
+  assert.equal(failure({ sends, hangs: true, takes: [1000, -EPIPE] }), `${which} has ended`);
+  assert.equal(
+    failure({ sends, hangs: true, takes: [1000, 10, -EAGAIN] }),
+    `${which} has not read what it is asked within 5 s`,
+  );
+  assert.equal(
+    failure({ takes: [-EPIPE] }),
+    `${which} has ended before it was ready: journalctl --unit='virtlockd-cluster@*' says why`,
   );
 });
