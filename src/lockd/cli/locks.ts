@@ -1,5 +1,6 @@
 import { compareTexts } from "../../base/lists.ts";
 import { Glob } from "../../chassis/log/glob.ts";
+import { isShownAs } from "../../chassis/log/plain_text.ts";
 import type { Sys } from "../../os/sys.ts";
 import { LOCK } from "../status/document_shapes.ts";
 import type { HolderEntry, LockEntry } from "../status/status_document.ts";
@@ -86,7 +87,8 @@ export async function lockFilter(sys: Sys, args: Arguments): Promise<(lock: List
   const domain = args.value("domain");
   const uuid = domain === undefined ? undefined : parseUuid(domain)?.join();
   const isDomain = (holder: HolderEntry) =>
-    holder.domain === domain || (uuid !== undefined && parseUuid(holder.uuid)?.join() === uuid);
+    (domain !== undefined && isShownAs(holder.domain, domain)) ||
+    (uuid !== undefined && parseUuid(holder.uuid)?.join() === uuid);
   const ofDomain = ({ holders }: ListedLock) => domain === undefined || holders.some(isDomain);
   const pattern = args.value("path");
   if (pattern === undefined) return ofDomain;
@@ -95,7 +97,10 @@ export async function lockFilter(sys: Sys, args: Arguments): Promise<(lock: List
   const isNamed = await namedDisk(sys, pattern);
   return (lock) =>
     ofDomain(lock) &&
-    ([lock.path, lock.resource, lock.disk ?? ""].some((text) => glob.matches(text)) || isNamed(lock));
+    ([lock.path, lock.resource, lock.disk ?? ""].some((text) =>
+      glob.matches(text) || isShownAs(text, pattern)
+    ) ||
+      isNamed(lock));
 }
 
 /** What a row says before the state, and the state. */

@@ -76,7 +76,7 @@ function find(
 ): ListedLock {
   const { operand } = args;
   const directory = args.value("lockspace");
-  const there = locks.filter(({ lockspace }) => directory === undefined || lockspace === directory);
+  const there = locks.filter(({ lockspace }) => directory === undefined || isShownAs(lockspace, directory));
   const named = there.filter(isNamed);
   // Of a name with odd characters people have what the list shows.
   const shown = there.filter(({ resource, path }) =>

@@ -1,5 +1,5 @@
 import { CommandError, CommandExit } from "../../../chassis/cli/command.ts";
-import type { KnownSession } from "./known_hosts.ts";
+import { type KnownSession, sessionsOf } from "./known_hosts.ts";
 
 /** The host that a command is about, with its sessions: that of its present start, and of earlier ones. */
 export interface ChosenHost {
@@ -19,7 +19,7 @@ export function chosenHost(sessions: readonly KnownSession[], meant: string): Ch
   if (bySession !== undefined) {
     return { host: bySession.host, name: bySession.name, sessions: [bySession] };
   }
-  const found = sessions.filter(({ host, name }) => host === meant || name === meant);
+  const found = sessionsOf(sessions, meant);
   const [first] = found;
   if (first === undefined) {
     throw new CommandError(

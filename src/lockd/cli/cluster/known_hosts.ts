@@ -1,4 +1,5 @@
 import { compareTexts } from "../../../base/lists.ts";
+import { isShownAs } from "../../../chassis/log/plain_text.ts";
 import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import type { ClusterKeys } from "../../cluster/keys/keys.ts";
 import type { Fencing } from "../../cluster/keys/fencing_record.ts";
@@ -105,6 +106,23 @@ function fencingEntry({ by, from, at, command, boot }: Fencing): FencingEntry {
 }
 
 const ORDER: readonly HostEntry["state"][] = ["live", "silent", "condemned", "fenced", "left"];
+
+/** Sessions of the host that is meant: by its name, also as it is shown, by its id or one of its sessions. */
+export function sessionsOf<Known extends HostEntry>(sessions: readonly Known[], meant: string): Known[] {
+  const called = sessions.filter(({ name, host, session }) => [name, host, session].includes(meant));
+  // Of a name with odd characters people have what the lists show.
+  return called.length > 0 ? called : sessions.filter(({ name }) => isShownAs(name, meant));
+}
+
+/** The names, or ids, of hosts as they are, of which each may be written as it is shown. */
+export function namesMeant(sessions: readonly HostEntry[], named: readonly string[]): readonly string[] {
+  return named.map((each) => {
+    if (sessions.some(({ host, name }) => [host, name].includes(each))) return each;
+    const shown = sessions.filter(({ name }) => isShownAs(name, each)).map(({ name }) => name);
+    const [name, ...others] = new Set(shown);
+    return name === undefined || others.length > 0 ? each : name;
+  });
+}
 
 /** What is shown of a session. */
 export function hostEntry({ entry: _entry, heard: _heard, ...shown }: KnownSession): HostEntry {

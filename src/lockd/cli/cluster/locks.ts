@@ -2,7 +2,7 @@ import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { table, timeText } from "../../../chassis/cli/table.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
-import { type HostEntry, hostEntry, knownSessions } from "./known_hosts.ts";
+import { type HostEntry, hostEntry, knownSessions, sessionsOf } from "./known_hosts.ts";
 import { type ClusterLockEntry, knownLocks, lockEntry } from "./known_locks.ts";
 import { nobodyIn, withCluster } from "./opened_cluster.ts";
 import { UnreadableKeys } from "./unreadable_keys.ts";
@@ -47,10 +47,7 @@ export function locksOf(
   meant: string,
   unknown: () => void = () => {},
 ): readonly ClusterLockEntry[] {
-  const wanted = new Set(
-    sessions.filter(({ name, host, session }) => [name, host, session].includes(meant))
-      .map(({ session }) => session),
-  );
+  const wanted = new Set(sessionsOf(sessions, meant).map(({ session }) => session));
   const found = locks.filter(({ session }) => session === meant || wanted.has(session));
   if (found.length > 0 || wanted.size > 0) return found;
   unknown();

@@ -3,6 +3,7 @@ import { type Command, CommandError, CommandExit } from "../../../chassis/cli/co
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
 import { takeDirectories } from "./directories.ts";
+import { knownSessions, namesMeant } from "./known_hosts.ts";
 import { confirmAllNamed, confirmMembers, NAME_EVERY_HOST, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
 import { wordOf } from "./word.ts";
@@ -30,11 +31,12 @@ export const clusterOpenCommand: Command = {
     JSON_OPTION,
   ],
   run(context, args) {
-    const expect = hostsOf(args, "expect");
+    const named = hostsOf(args, "expect");
     const wait = waitOf(args);
     const opened = withCluster(context, args, (cluster): OpenCluster => {
       const closed = new ClosedCluster(cluster, context.warn);
       closed.awaitHost(wait, cluster.settings.clusterName);
+      const expect = namesMeant(knownSessions(cluster.questions, cluster.keys), named);
       if (args.has("directories")) takeDirectories(cluster, closed, expect, wordOf(context));
       open(cluster, closed, expect, wait);
       return { name: cluster.settings.clusterName, expect };

@@ -1,4 +1,5 @@
 import { shellQuoted } from "../../../base/shell_quoted.ts";
+import { plainText } from "../../../chassis/log/plain_text.ts";
 import { decodeMeta } from "../../cluster/keys/meta_record.ts";
 import { type HostEntry, knownSessions } from "./known_hosts.ts";
 import type { OpenedCluster } from "./opened_cluster.ts";
@@ -43,6 +44,7 @@ function namesOf(sessions: readonly HostEntry[]): string[] {
   const hosts = [...new Map(standing.map(({ host, name }) => [host, name]))];
   return hosts.map(([host, name]) => {
     const isOne = hosts.filter(([id, other]) => other === name || id === name).length === 1;
-    return isOne && name !== "" && name === name.trim() && !name.includes(",") ? name : host;
+    const isPlain = name === name.trim() && name === plainText(name) && !name.includes(",");
+    return isOne && name !== "" && isPlain ? name : host;
   });
 }

@@ -11,6 +11,7 @@ import type { MetaRecord } from "../../cluster/keys/meta_record.ts";
 import { agree, NEEDS_YES } from "../../../chassis/cli/agreed.ts";
 import { ClosedCluster, EXPECT_OPTIONS, hostsOf, waitOf } from "./closed_cluster.ts";
 import { CLUSTER_OPTIONS } from "./cluster_settings.ts";
+import { knownSessions, namesMeant } from "./known_hosts.ts";
 import { LeftOutHosts } from "./left_out_hosts.ts";
 import { confirmAllNamed, confirmMembers, OPENED_WITHOUT } from "./named_hosts.ts";
 import { type OpenedCluster, withCluster } from "./opened_cluster.ts";
@@ -48,19 +49,21 @@ export const clusterRecoverCommand: Command = {
     JSON_OPTION,
   ],
   run(context, args) {
-    const expect = hostsOf(args, "expect");
-    const without = hostsOf(args, "without");
-    const both = expect.find((host) => without.includes(host));
+    const named = { expect: hostsOf(args, "expect"), without: hostsOf(args, "without") };
+    const both = named.expect.find((host) => named.without.includes(host));
     if (both !== undefined) throw new UsageError(`Host "${both}" cannot be expected and be left out`);
     const dead = args.has("dead");
-    if (dead && without.length === 0) throw new UsageError('Option "--dead" needs "--without"');
+    if (dead && named.without.length === 0) throw new UsageError('Option "--dead" needs "--without"');
     const wait = waitOf(args);
     const recovered = withCluster(context, args, (opened): RecoveredCluster => {
       const word = wordOf(context);
-      const out = new LeftOutHosts({ ...opened, expect, without, dead, word });
       const cluster = new ClosedCluster(opened, context.warn);
       // No host may have noticed yet that etcd was emptied.
       cluster.awaitHost(wait, opened.settings.clusterName);
+      const known = knownSessions(opened.questions, opened.keys);
+      const expect = namesMeant(known, named.expect);
+      const without = namesMeant(known, named.without);
+      const out = new LeftOutHosts({ ...opened, expect, without, dead, word });
       let isOpen = false;
       cluster.change((meta) => {
         confirmNotNew(meta);

@@ -54,19 +54,20 @@ function release(
   const path = absolute(args.operand, workingDirectory(context.sys));
   const byPath = new ClusterNames(spaces, (named) => named).of(path);
   const host = args.value("host");
-  const meant = (lock: KnownLock, isNamed: (name: string) => boolean) => {
+  const space = args.value("space");
+  const meant = (lock: KnownLock, isCalled: (name: string, called: string) => boolean) => {
     const named = byPath === undefined
-      ? isNamed(lock.name)
+      ? isCalled(lock.name, args.operand)
       : lock.space === byPath.space && lock.name === decodeName(byPath.name);
     const session = sessions.find((each) => each.session === lock.session);
-    const names = [lock.session, session?.host, session?.name];
-    return named && lock.space === (args.value("space") ?? lock.space) &&
-      (host === undefined || names.includes(host));
+    const names = [lock.session, session?.host ?? "", session?.name ?? ""];
+    return named && (space === undefined || isCalled(lock.space, space)) &&
+      (host === undefined || names.some((name) => isCalled(name, host)));
   };
   const locks = knownLocks(questions, keys, sessions.map(hostEntry));
-  const found = locks.filter((lock) => meant(lock, (name) => name === args.operand));
+  const found = locks.filter((lock) => meant(lock, (name, called) => name === called));
   // Of a name with odd characters people have what the list shows.
-  const shown = locks.filter((lock) => meant(lock, (name) => isShownAs(name, args.operand)));
+  const shown = locks.filter((lock) => meant(lock, isShownAs));
   const lock = theOne(found.length > 0 ? found : shown, whatIsMeant(args));
   // One that was condemned may live, and is about to object.
   const lives = sessions.some(({ session, heard }) => session === lock.session && heard);

@@ -68,6 +68,19 @@ Deno.test("lockFilter() takes the guest's name or uuid, in any spelling", async 
   assert.deepEqual(await chosen("--domain", "guest"), []);
 });
 
+Deno.test("lockFilter() takes a name or a path as the list shows it", async () => {
+  const [holder = assert.fail()] = lock({ id: 9 }).holders;
+  const odd = lock({ id: 9, path: "/img/a\tb", resource: "a\tb", holders: [{ ...holder, domain: "w\x1b" }] });
+  const finds = async (...args: string[]) =>
+    (await lockFilter(linuxSys(), given(locksCommand, ...args)))(odd);
+  assert.equal(await finds("--domain", "w\x1b"), true);
+  assert.equal(await finds("--domain", "w\\x1b"), true);
+  assert.equal(await finds("--domain", "w"), false);
+  assert.equal(await finds("--path", "/img/a\\tb"), true);
+  assert.equal(await finds("--path", "a\\tb"), true);
+  assert.equal(await finds("--path", "/img/a\\nb"), false);
+});
+
 Deno.test("lockFilter() takes a pattern of the path or of the resource's name", async () => {
   assert.deepEqual(await chosen("--path", "/img/*"), [3, 1]);
   assert.deepEqual(await chosen("--path", "*/r2"), [2]);

@@ -112,6 +112,17 @@ Deno.test("release finds the lock by path, by name, or by the disk whose hash is
   );
 });
 
+Deno.test("release takes the lock directory as the list shows it", async () => {
+  const locks = [...LOCKS, lock({ id: 9, lockspace: "/a\tb", path: "/a\tb/r1", resource: "r1" })];
+  const { orders } = await release(
+    ["r1", "--lockspace", "/a\\tb", "--yes"],
+    "nobody",
+    onlyPage(RELEASED),
+    locks,
+  );
+  assert.deepEqual(orders.map(({ lockspace }) => lockspace), ["/a\tb"]);
+});
+
 Deno.test("release passes on uuid, force and guest, of which the last two need each other", async () => {
   const { orders } = await release(["/ls/r1", "--yes", "--uuid", "U", "--force", "--guest", "guest1"]);
   assert.deepEqual(orders, [{ flags: 1, lockspace: "/ls", resource: "r1", uuid: "U", guest: "guest1" }]);

@@ -3,6 +3,15 @@ import { chosenHost } from "../../../../../src/lockd/cli/cluster/chosen_host.ts"
 import { knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
 import { PlayedCluster } from "./played_cluster.ts";
 
+Deno.test("a host is chosen by its name as the lists show it, unless another one is called that", () => {
+  const played = new PlayedCluster();
+  const chosen = () => chosenHost(knownSessions(played.questions, played.keys), "kvm\\t7").host;
+  played.host("a", { name: "kvm\t7" });
+  assert.equal(chosen(), "a");
+  played.host("b", { name: "kvm\\t7" });
+  assert.equal(chosen(), "b");
+});
+
 Deno.test("a host is chosen by its name, its id or a session, and of several it is said how to tell them", () => {
   const played = new PlayedCluster();
   played.host("a", { name: "kvm7" });

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { knownSessions } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
+import { knownSessions, namesMeant } from "../../../../../src/lockd/cli/cluster/known_hosts.ts";
 import { knownLocks, lockEntry } from "../../../../../src/lockd/cli/cluster/known_locks.ts";
 import { clusterLocksText, locksOf } from "../../../../../src/lockd/cli/cluster/locks.ts";
 import { overviewText } from "../../../../../src/lockd/cli/cluster/status.ts";
@@ -86,4 +86,17 @@ Deno.test("locks of one host are those of its name, id or session, and a host th
   assert.throws(() => locksOf(locks, sessions, "kvm-c"), {
     message: "There is no host 'kvm-c' in the cluster; virtlockd cluster hosts lists them",
   });
+});
+
+Deno.test("locksOf() and the hosts that are expected take a host's name as the lists show it", () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a", { name: "kvm\t7" });
+  cluster.lock("s-a", "disk");
+  const sessions = knownSessions(cluster.questions, cluster.keys);
+  const locks = knownLocks(cluster.questions, cluster.keys, sessions).map(lockEntry);
+  assert.equal(locksOf(locks, sessions, "kvm\\t7").length, 1);
+  assert.deepEqual(namesMeant(sessions, ["kvm\\t7", "a", "kvm8"]), ["kvm\t7", "a", "kvm8"]);
+  cluster.host("b", { name: "kvm\\t7" });
+  const more = knownSessions(cluster.questions, cluster.keys);
+  assert.deepEqual(namesMeant(more, ["kvm\\t7"]), ["kvm\\t7"]);
 });

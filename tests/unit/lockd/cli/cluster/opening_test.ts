@@ -30,7 +30,8 @@ Deno.test("hosts that a list of names cannot tell apart are told by their ids", 
   played.host("d", { name: "other" });
   played.host("d", { session: "earlier", heard: false, name: "other" });
   played.host("e", { name: "a" });
-  assert.match(openingAdvice(played) ?? "", / --expect e,a,b,c,other$/);
+  played.host("f", { name: "tab\there" });
+  assert.match(openingAdvice(played) ?? "", / --expect e,a,b,c,other,f$/);
 });
 
 Deno.test("of a cluster that was lost the command is the one that recovers it, and of one that waits it is what to look at", () => {

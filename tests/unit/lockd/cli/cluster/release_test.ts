@@ -51,3 +51,13 @@ Deno.test("cluster release frees nothing that was written since it was asked for
   );
   assert.deepEqual(cluster.etcd.keys(cluster.keys.exclusives), [`${cluster.keys.exclusives}scsi/disk`]);
 });
+
+Deno.test("cluster release takes host and lock directory as the list shows them", async () => {
+  const cluster = new PlayedCluster();
+  cluster.host("a", { heard: false, name: "kvm\t7" });
+  cluster.host("b", { heard: false, name: "kvm8" });
+  for (const session of ["s-a", "s-b"]) cluster.lock(session, "disk", true);
+  const { said } = await say(cluster, clusterReleaseCommand, ["disk", "--host", "kvm\\t7", "--yes"]);
+  assert.match(said, /^Released: scsi\/disk, shared, of domain 'web' .* on host 'kvm\\t7' \(silent\)$/m);
+  assert.equal(cluster.etcd.keys(cluster.keys.shares).length, 1);
+});
