@@ -20,6 +20,8 @@ export class RawClient implements Disposable {
   readonly #frames: Frame[] = [];
   readonly #chunk = new Uint8Array(65536);
   #open = true;
+  /** Number of the next call, counted as libvirt does. */
+  #serial = 0;
 
   private constructor(fd: number) {
     this.fd = fd;
@@ -71,12 +73,16 @@ export class RawClient implements Disposable {
   }
 
   /** Calls a procedure of the lock program; the refusal, if it is one. */
-  request(procedure: number, encode: (writer: XdrWriter) => void, serial = 1): RpcFailure | undefined {
+  request(procedure: number, encode: (writer: XdrWriter) => void, serial?: number): RpcFailure | undefined {
     return this.ask(procedure, encode, serial)();
   }
 
   /** Calls a procedure of the lock program. @returns waits for the answer: the refusal, if it is one */
-  ask(procedure: number, encode: (writer: XdrWriter) => void, serial = 1): () => RpcFailure | undefined {
+  ask(
+    procedure: number,
+    encode: (writer: XdrWriter) => void,
+    serial = this.#serial++,
+  ): () => RpcFailure | undefined {
     this.send(lockCall(procedure, encode, serial));
     return () => {
       const { header, payload } = this.receive();

@@ -45,6 +45,10 @@ export class PendingReply implements Reply {
     return this.#given;
   }
 
+  get serial(): number {
+    return this.header.serial;
+  }
+
   ok(encode?: (writer: XdrWriter) => void): void {
     this.#give(encode === undefined ? DONE : { code: 0, encode, close: false });
   }

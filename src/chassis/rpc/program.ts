@@ -22,6 +22,8 @@ export interface Peer {
 
 /** How a procedure answers: exactly once, at once or later. */
 export interface Reply {
+  /** The caller's number of the request. */
+  readonly serial: number;
   /** Success; `encode` writes the payload, if any. */
   ok(encode?: (writer: XdrWriter) => void): void;
   fail(failure: RpcFailure): void;

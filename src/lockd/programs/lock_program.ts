@@ -29,6 +29,12 @@ import type { XdrReader } from "../../chassis/wire/xdr_reader.ts";
 import { SystemError } from "../../os/system_error.ts";
 import { lockFailure } from "./lock_failure.ts";
 
+/**
+ * Number of the call right behind REGISTER. libvirt counts the calls of each connection from 0, so before it
+ * nothing was granted over that.
+ */
+const FIRST_ASK = 1;
+
 /** A connection's state in the lock program. */
 export class LockSession {
   readonly peer: Peer;
@@ -134,6 +140,7 @@ export function lockProgram({ table, reaper, watch, namespaces, observer }: Lock
             autocreate: (args.flags & ACQUIRE_AUTOCREATE) !== 0,
           };
           session.trail ??= new GrantTrail();
+          if (reply.serial === FIRST_ASK) session.trail.isLost = false;
           table.acquire(args.path, args.name, options, owner, (refusal) => {
             answer(reply)(refusal);
             if (refusal !== undefined) return;

@@ -3,7 +3,7 @@ import { asProgram, type Peer, type Reply } from "../../../../src/chassis/rpc/pr
 import { XdrReader } from "../../../../src/chassis/wire/xdr_reader.ts";
 
 const PEER: Peer = { clientId: 1, pid: 2, uid: 3, gid: 4, connectedAt: 5, security: "", pidfd: -1 };
-const REPLY: Reply = { ok() {}, fail() {}, okAndClose() {} };
+const REPLY: Reply = { serial: 0, ok() {}, fail() {}, okAndClose() {} };
 
 Deno.test("asProgram() gives each connection a session of its own and runs procedures by number", () => {
   const seen: string[] = [];

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { GrantTrail } from "../../../../src/lockd/lockspace/grant_trail.ts";
 import type { Done, Refusal } from "../../../../src/lockd/lockspace/refusal.ts";
 import {
   lockProgram,
@@ -26,6 +27,8 @@ class Stage {
   answer: Refusal | undefined | "later";
   readonly pending: Done[] = [];
   readonly events: string[] = [];
+  /** Of each ask for a lock, whether more may have been granted over the connection than is known. */
+  readonly trails: string[] = [];
   readonly program;
   readonly connection;
 
@@ -40,8 +43,10 @@ class Stage {
       ensureLockspace: (path, done) => ask(`ensure ${path}`, done),
       createResource: (path, name, done) => ask(`create ${path} ${name}`, done),
       deleteResource: (path, name, done) => ask(`delete ${path} ${name}`, done),
-      acquire: (path, name, { shared, autocreate }, owner, done) =>
-        ask(`acquire ${path} ${name} ${shared} ${autocreate} ${owner.name}`, done),
+      acquire: (path, name, { shared, autocreate }, owner, done, trail) => {
+        this.trails.push(trail?.isLost === true ? "lost" : "whole");
+        ask(`acquire ${path} ${name} ${shared} ${autocreate} ${owner.name}`, done);
+      },
       abandon: () => {},
       release: (path, name, owner, done) => ask(`release ${path} ${name} ${owner.name}`, done),
     };
@@ -263,4 +268,21 @@ Deno.test("lockProgram() keeps a session that says who is served", () => {
   const { session } = stage.connection;
   assert.ok(session instanceof LockSession);
   assert.deepEqual([session.owner, session.restricted, session.isHolder], [OWNER, true, true]);
+});
+
+Deno.test("the first lock that a connection asks for tells that a daemon that was killed has granted nothing over it", () => {
+  const stage = new Stage();
+  stage.register();
+  const { session } = stage.connection;
+  assert.ok(session instanceof LockSession);
+  const ask = (serial: number) => {
+    session.trail = new GrantTrail();
+    session.trail.isLost = true;
+    const encode = (writer: XdrWriter) => encodeResource(writer, { path: "/ls", name: "r", flags: 0 });
+    call(stage.connection, LockProcedure.ACQUIRE_RESOURCE, encode, serial);
+  };
+  // As libvirt numbers them: its guest runs, and is attached a disk, or is resumed and has nothing yet.
+  ask(1);
+  ask(2);
+  assert.deepEqual(stage.trails, ["whole", "lost"]);
 });

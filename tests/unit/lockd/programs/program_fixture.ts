@@ -29,11 +29,13 @@ export function call(
   connection: ProgramConnection,
   procedure: number,
   encode: (writer: XdrWriter) => void = () => {},
+  serial = 0,
 ): Answer {
   const request = new XdrWriter();
   encode(request);
   let answer: Answer = { kind: "no answer" };
   const reply: Reply = {
+    serial,
     ok(encodeReply) {
       const writer = new XdrWriter();
       encodeReply?.(writer);

@@ -32,6 +32,7 @@ function order(args: Partial<ReleaseArgs>, outcome: ReleaseOutcome): { wish?: Re
     },
   };
   const reply = {
+    serial: 0,
     ok: (encode?: (writer: XdrWriter) => void) => {
       const writer = new XdrWriter();
       encode?.(writer);

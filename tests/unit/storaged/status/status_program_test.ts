@@ -61,6 +61,7 @@ function call(procedure: number, job = 0, flags = 0, cancelled: number[] = []): 
   args.u32(job);
   let told: unknown;
   const reply: Reply = {
+    serial: 0,
     ok(encode) {
       const writer = new XdrWriter();
       encode?.(writer);
