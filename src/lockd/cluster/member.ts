@@ -237,7 +237,7 @@ export class Member implements Cluster {
       nonce: () => `${crypto.randomUUID()}-${Math.round(sys.monotonic() * 1000)}`,
       note,
       // After a loss of power etcd is being started too, and libvirt starts a guest with its host only once.
-      joinMs: () => note === undefined ? startWait() : 0,
+      joinMs: startWait,
       keep: (written) =>
         file.save({
           boot,

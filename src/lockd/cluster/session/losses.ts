@@ -22,9 +22,11 @@ export class Losses {
   constructor(note: SessionNote | undefined) {
     this.#first = note === undefined;
     if (note === undefined) return;
-    const { session, seen } = note;
+    const { session, seen, nonces } = note;
     this.#begun = seen?.first === true && seen.session > 0 ? seen.round : undefined;
-    this.#first = this.#begun !== undefined;
+    // It was about to write that session, and another one's that has lost its note has nothing of this.
+    const isUnwritten = seen === undefined && nonces !== undefined && !isFollowing(session);
+    this.#first = isUnwritten || this.#begun !== undefined;
     this.#member = seen !== undefined && !this.#first;
     if (seen?.settled === true && seen.session > 0) this.#settled = seen.round;
     else if (seen?.fenced !== undefined) this.#fenced = seen.fenced;

@@ -135,11 +135,15 @@ export class ClusterSession implements ProvenSession {
     return `this host was fenced${by}, and it is not known yet what other hosts have taken`;
   }
 
-  /** Milliseconds that are left for joining the first time, in which waiting is not hopeless. */
+  /**
+   * Milliseconds that are left for joining the first time since the kernel was started, in which waiting is
+   * not hopeless.
+   */
   get joining(): number {
-    return this.#admission.reconciled
-      ? 0
-      : Math.max(0, this.#begun + this.#parts.joinMs() - this.#parts.clock());
+    const { note, joinMs, clock } = this.#parts;
+    // An earlier daemon that has only tried to join has left a note too.
+    const wasMember = note?.seen !== undefined || this.#admission.reconciled;
+    return wasMember ? 0 : Math.max(0, this.#begun + joinMs() - clock());
   }
 
   /** Milliseconds since etcd has last answered. */

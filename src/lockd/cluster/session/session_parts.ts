@@ -46,7 +46,10 @@ export interface SessionParts {
   readonly nonce: () => string;
   /** Of the session that an earlier life of the daemon had in this boot; undefined: none is known. */
   readonly note: SessionNote | undefined;
-  /** How long whoever asks waits for this host to join the first time, in ms, as it is configured now. */
+  /**
+   * How long whoever asks waits for this host to join the first time since the kernel was started, in ms, as
+   * it is configured now.
+   */
   readonly joinMs: () => number;
   /**
    * Told what the next life of the daemon has to know, before anything is written to etcd.

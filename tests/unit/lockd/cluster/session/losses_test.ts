@@ -96,6 +96,9 @@ Deno.test("a host that joins for the first time has missed nothing, and one that
   fenced.fenced("ann");
   assert.equal(fenced.pastIn("r1"), "missed");
   assert.equal(new Losses({ session: "s" }).pastIn("r1"), "known");
+  assert.equal(new Losses({ session: "s.2", nonces: ["n1"] }).pastIn("r1"), "known");
+  // It has not written anything yet, as far as it knows, and so has put in nothing.
+  assert.equal(new Losses({ session: "s", nonces: ["n1"] }).pastIn("r1"), "first");
   assert.deepEqual(["r1", "r2"].map((round) => new Losses({ session: "s", seen: SEEN }).pastIn(round)), [
     "known",
     "missed",

@@ -33,6 +33,8 @@ class Stage {
   conflicts: readonly Conflict[] = [];
   /** How the link with etcd is, of every host. */
   readonly link: { state: "works" | "is being started" | "is not there" } = { state: "works" };
+  /** How long whoever asks waits for a host to join. */
+  joinMs = 0;
   /** How many locks each host has. */
   held = 1;
   /** Whether hosts are giving locks back. */
@@ -90,7 +92,7 @@ class Stage {
       spaces,
       nonce: () => `n${++this.#nonces}`,
       note,
-      joinMs: () => 0,
+      joinMs: () => this.joinMs,
       keep: (written) => {
         this.kept.set(name, written);
         return undefined;
@@ -492,6 +494,23 @@ Deno.test("what a host has is put in once more when more of it is known", () => 
   assert.deepEqual(session.state, { kind: "unsure", reason: "it is known by now which device it is" });
   stage.pass(2);
   assert.deepEqual([session.state.kind, stage.pasts], ["live", ["first", "known"]]);
+});
+
+Deno.test("a daemon that ends before its host has joined leaves one that joins as if for the first time", () => {
+  const stage = new Stage();
+  stage.full = true;
+  const first = stage.session("a");
+  stage.pass(3);
+  assert.deepEqual([first.state.kind, stage.pasts, stage.kept.get("a")?.seen], ["joining", [], undefined]);
+  first.close();
+  stage.full = false;
+  stage.joinMs = 60_000;
+  const next = stage.session("a", "a", stage.kept.get("a"));
+  // Whoever asks waits for it as for the first one.
+  assert.equal(next.joining, 60_000);
+  stage.pass(10);
+  assert.deepEqual([stage.pasts, stage.kept.get("a")?.seen?.settled], [["first"], true]);
+  assert.deepEqual([next.joining, stage.session("a", "a", stage.kept.get("a")).joining], [0, 0]);
 });
 
 Deno.test("in an etcd that was restored nobody can tell which of two hosts has lost what both have", () => {
