@@ -13,7 +13,7 @@ import type { ProgramResult } from "../../os/program_result.ts";
 import { lastingEnvironment, type SelfImage, withVariables } from "../../chassis/start/self.ts";
 import { SYSTEMCTL, watchdogQuery, watchReason } from "../../chassis/systemd/unit.ts";
 import { DAEMON_SIGNALS } from "../../chassis/start/signals.ts";
-import { heapRoom } from "./heap_room.ts";
+import { type HeapRoom, heapRoom } from "./heap_room.ts";
 import { snapshot } from "./snapshot.ts";
 import type { StateFile } from "../restart/state_file.ts";
 import { warnOfAloneOwners } from "./alone_owners.ts";
@@ -100,20 +100,26 @@ export class ReExec {
   }
 
   /** Runs the program that is on disk now. */
-  #probe(args: readonly string[], done: (result: ProgramResult) => void): void {
+  #probe(args: readonly string[], done: (result: ProgramResult) => void, room: HeapRoom = {}): void {
     const { path, base } = this.#parts.self;
-    this.#run(path, [...base, ...args], done);
+    this.#run(path, [...base, ...args], done, room);
   }
 
-  #run(path: string, argv: readonly string[], done: (result: ProgramResult) => void): void {
+  #run(
+    path: string,
+    argv: readonly string[],
+    done: (result: ProgramResult) => void,
+    room: HeapRoom = {},
+  ): void {
     const { daemon, self } = this.#parts;
     const { sys, loop, ledger, storage } = daemon;
     // With locks on storage that may hang, a child of the daemon's own might not even start, and the daemon
     // would wait for it.
     if (storage.handover !== undefined) {
-      return storage.run(path, argv, PROBE_LIMIT_MS, done);
+      return storage.run(path, argv, PROBE_LIMIT_MS, done, room);
     }
-    askProgram({ sys, loop, ledger, env: self.env, limit: PROBE_LIMIT_MS }, path, argv, done);
+    const env = withVariables(self.env, room);
+    askProgram({ sys, loop, ledger, env, limit: PROBE_LIMIT_MS }, path, argv, done);
   }
 
   #identified(result: ProgramResult): void {
@@ -139,8 +145,16 @@ export class ReExec {
       if (!(error instanceof SystemError)) throw error;
       return this.#stay(error.message);
     }
+    this.#look(state, heapRoom(this.#bytes));
+  }
+
+  /** @param room what it gets then: a runtime that is a new one too may not know it, and would not start */
+  #look(state: RestartState, room: HeapRoom): void {
+    const trial = this.#trial;
     const command = this.#parts.daemon.cluster === undefined ? CHECK_COMMAND : CHECK_CLUSTER_COMMAND;
     this.#probe([command, trial], (result) => {
+      const isRoomAsked = Object.keys(room).length > 0;
+      if (isRoomAsked && result.kind === "ended" && result.code !== 0) return this.#look(state, {});
       this.#parts.daemon.sys.unlink(trial);
       if (result.kind === "failed") return this.#stay(result.reason);
       if (result.code !== 0) {
@@ -151,8 +165,8 @@ export class ReExec {
       if (!result.output.split("\n").includes(whole)) {
         return this.#stay(`it does not take over everything, ${whole}${saying(result.output.trim())}`);
       }
-      this.#exec("ours");
-    });
+      this.#exec("ours", room);
+    }, room);
   }
 
   /**
@@ -224,7 +238,7 @@ export class ReExec {
     );
   }
 
-  #exec(successor: Successor): void {
+  #exec(successor: Successor, room: HeapRoom = {}): void {
     const { daemon, self, stateFile, announce, locks } = this.#parts;
     const { sys } = daemon;
     // The next image would know nothing of the signal that ends this one.
@@ -254,9 +268,8 @@ export class ReExec {
         sys.ignoreSignals([SIGUSR1, SIGHUP, SIGIO]);
         sys.unblockSignals(DAEMON_SIGNALS);
       }
-      const env = lastingEnvironment(self.env);
-      const room = successor === "ours" ? heapRoom(this.#bytes) : {};
-      const failed = sys.execve(self.path, self.argv, withVariables(env, room));
+      const env = withVariables(lastingEnvironment(self.env), room);
+      const failed = sys.execve(self.path, self.argv, env);
       sys.blockSignals(DAEMON_SIGNALS);
       throw new SystemError("execve", self.path, failed);
     } catch (error) {

@@ -11,6 +11,7 @@ import type { Sys } from "../../os/sys.ts";
 import type { Sight } from "../lockspace/written_files.ts";
 import { EACCES, EAGAIN } from "../../os/errno.ts";
 import { SystemError } from "../../os/system_error.ts";
+import { withVariables } from "../../chassis/start/self.ts";
 import { HELPER_COMMAND, type HelperCommand, PROTOCOL_VERSION } from "./helper_protocol.ts";
 import { HelperStarter } from "./helper_starter.ts";
 import { Deputies } from "./deputies.ts";
@@ -146,9 +147,17 @@ export class Storage {
    *
    * @param limit milliseconds after which it is killed
    * @param done called once, after this function has returned
+   * @param variables of its environment that are not this daemon's own
    */
-  run(path: string, argv: readonly string[], limit: number, done: (result: ProgramResult) => void): void {
-    this.#local.run({ path, argv, env: this.#environment }, limit, done);
+  run(
+    path: string,
+    argv: readonly string[],
+    limit: number,
+    done: (result: ProgramResult) => void,
+    variables: Readonly<Record<string, string>> = {},
+  ): void {
+    const env = withVariables(this.#environment, variables);
+    this.#local.run({ path, argv, env }, limit, done);
   }
 
   /** Whether an operation on an open file of this daemon may block for ever. */

@@ -157,6 +157,10 @@ Deno.test("ReExec asks for room for what is made of a large state, and of no oth
   assert.deepEqual(variables(ours, 5_000_000), []);
   assert.deepEqual(variables(ours, 9_000_000), ["DENO_V8_FLAGS=--initial-old-space-size=72"]);
   assert.deepEqual(variables(LIBVIRT, 9_000_000), []);
+  // As a runtime does that is upgraded with it: it would not start with what it does not know.
+  const strange =
+    `case $1 in --version) ${OURS};; *) [ -z "$DENO_V8_FLAGS" ] || exit 1; echo '0 clients, 0 locks';; esac`;
+  assert.deepEqual(variables(strange, 9_000_000), []);
 });
 
 Deno.test("ReExec hands to libvirt's daemon what that understands, and takes it back when it is not executed", () => {
