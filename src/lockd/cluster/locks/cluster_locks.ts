@@ -262,9 +262,7 @@ export class ClusterLocks {
       const other = holders.find(({ holder }) => holder.session !== session.id);
       if (other !== undefined) {
         if (other.entry.value === answered) return this.#others.held(other, done);
-        return this.#others.ask(epoch, other, wanted, done, (entry) => {
-          this.#take(wanted, done, [], entry.value);
-        });
+        return this.#others.ask(epoch, other, wanted, done, (told) => this.#take(wanted, done, [], told));
       }
       const [own] = holders;
       if (own === undefined) {

@@ -1,5 +1,4 @@
 import type { Answer } from "../../../etcd/wire/link_messages.ts";
-import type { KeyValue } from "../../../etcd/wire/transaction.ts";
 import { foundIn, reasonOf } from "../etcd/etcd.ts";
 import type { SilentHost } from "../fencing/host_fencing.ts";
 import type { ClusterKeys } from "../keys/keys.ts";
@@ -56,7 +55,7 @@ export class OtherHolders {
         if (typeof other === "string") return failed(other);
         if (other === undefined) return done("free");
         if (other.entry.value === answered) return this.held(other, done);
-        this.ask(epoch, other, wanted, done, (entry) => this.#clear(wanted, done, entry.value));
+        this.ask(epoch, other, wanted, done, (told) => this.#clear(wanted, done, told));
       });
     }, failed);
   }
@@ -82,21 +81,22 @@ export class OtherHolders {
   /**
    * Another host has a lock, which may give it. One that was fenced has it no more.
    *
-   * @param again called when it may have given it, or has said that it does not
+   * @param again called when it may have given it, or could not be asked; with the lock as it was when its
+   *   host has said that it does not give it, if that is there still
    */
   ask(
     epoch: Epoch,
     { entry, holder }: FoundLock,
     { holder: asker, name, limit }: Wanted,
     done: (refused: NotTaken) => void,
-    again: (entry: KeyValue) => void,
+    again: (answered: string | undefined) => void,
   ): void {
     const { keys, wants, fencedLocks } = this.#parts;
     const shared = keys.isShare(entry.key);
     fencedLocks.free(epoch, entry, (freed) => {
       switch (freed.kind) {
         case "again":
-          return again(entry);
+          return again(undefined);
         case "failed":
           return done(freed);
         case "stays":
@@ -112,7 +112,7 @@ export class OtherHolders {
             if (limit.over) return done({ kind: "held", by });
             wants.ask({ epoch, entry, of: holder.session, asker, limit }, (outcome) => {
               if (outcome === "silent") return done({ kind: "held", by });
-              again(entry);
+              again(outcome === "answered" ? entry.value : undefined);
             });
           });
       }

@@ -6,7 +6,7 @@ import type { HolderFacts } from "../keys/lock_holder.ts";
 import { encodeRecord } from "../keys/records.ts";
 import type { AskLimit } from "./ask_limit.ts";
 import type { ClusterSession } from "../session/session.ts";
-import { type Epoch, read, stillIn } from "../keys/transactions.ts";
+import { type Epoch, epochReads, read, stillIn } from "../keys/transactions.ts";
 
 /**
  * Whoever waits looks again after this time in any case, in ms: to be told of a change is a hint only, and
@@ -21,7 +21,7 @@ const AGAIN_MS = 100;
 
 /** What asking other hosts needs. */
 export interface WantsParts {
-  readonly session: Pick<ClusterSession, "id" | "ask" | "doubt" | "lease" | "awaitChange">;
+  readonly session: Pick<ClusterSession, "id" | "ask" | "doubt" | "moved" | "lease" | "awaitChange">;
   readonly keys: ClusterKeys;
   readonly nonce: () => string;
   readonly loop: Pick<EventLoop, "after">;
@@ -55,6 +55,13 @@ interface Waiting {
 }
 
 /**
+ * What came of asking another host. "answered": it is worth while to look at the lock once more. "silent":
+ * there was no answer in time. "unasked": the question was not put, for the lock or this host's session has
+ * changed, or nobody knows whether it was: whoever finds that host's lock has not been told anything of it.
+ */
+export type Asked = "answered" | "silent" | "unasked";
+
+/**
  * Asks other hosts for what they may give: locks of guests that are paused, or are just ending. The other
  * host gives the lock back, or says that it does not, and either way takes the question away. A question has
  * the lease of the host that asks: it stands for nothing, and must not stay.
@@ -68,20 +75,15 @@ export class Wants {
     this.#parts = parts;
   }
 
-  /**
-   * Asks.
-   *
-   * @param done called once: "answered" when it is worth while to look at the lock again, "silent" when there
-   *   was no answer in time
-   */
-  ask(want: Want, done: (outcome: "answered" | "silent") => void): void {
+  /** Asks. @param done called once */
+  ask(want: Want, done: (outcome: Asked) => void): void {
     const { session, keys, nonce, clock } = this.#parts;
     const { epoch, entry, of, asker, limit } = want;
     const begun = clock();
     const left = this.#left(asker, begun);
     const { lease } = session;
     if (left <= 0 || lease === undefined) return done("silent");
-    const ended = (outcome: "answered" | "silent") => {
+    const ended = (outcome: Asked) => {
       this.#spend(asker, begun);
       done(outcome);
     };
@@ -90,12 +92,15 @@ export class Wants {
     session.ask({
       compare: [...stillIn(epoch), { kind: "changed-at", key: entry.key, revision: entry.changedAt }],
       success: [{ op: "put", key, value, lease }],
-      failure: [],
+      failure: epochReads(epoch),
     }, (answer) => {
       switch (answer.kind) {
         case "transaction": {
-          const { succeeded, revision } = answer.result;
-          if (!succeeded) return ended("answered");
+          const { succeeded, revision, results } = answer.result;
+          if (!succeeded) {
+            session.moved(epoch, results);
+            return ended("unasked");
+          }
           return this.#await(
             { key, value, until: begun + left, limit, patience: limit.left },
             revision,
@@ -113,7 +118,7 @@ export class Wants {
         case "unknown":
           // If it comes late it tells the other host nothing that it may not know.
           session.doubt(reasonOf(answer));
-          return ended("answered");
+          return ended("unasked");
       }
     });
   }
@@ -122,7 +127,7 @@ export class Wants {
   #await(
     want: Waiting,
     revision: number,
-    done: (outcome: "answered" | "silent") => void,
+    done: (outcome: Asked) => void,
     answers = true,
   ): void {
     const { session, loop, clock } = this.#parts;

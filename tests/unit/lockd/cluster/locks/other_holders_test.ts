@@ -115,10 +115,29 @@ Deno.test("a lock of a host that was fenced is looked at again once it is free",
   };
   assert.deepEqual(cleared([exclusive(THEIRS), exclusive()], { fencedLocks }).outcomes, ["free"]);
   assert.equal(freed, 1);
+  // This host's session was written anew right before: it was not freed, and its host was not asked either.
+  let moved = 1;
+  const later: OtherHoldersParts["fencedLocks"] = {
+    free: (_epoch, _entry, done) => done({ kind: moved-- > 0 ? "again" : "stays" }),
+  };
+  assert.deepEqual(cleared([exclusive(THEIRS), exclusive(THEIRS), exclusive()], { fencedLocks: later }), {
+    outcomes: ["free"],
+    told: ["asks t"],
+  });
   const failing: OtherHoldersParts["fencedLocks"] = {
     free: (_epoch, _entry, done) => done({ kind: "failed", reason: "etcd is full" }),
   };
   assert.deepEqual(cleared([exclusive(THEIRS)], { fencedLocks: failing }).outcomes, ["etcd is full"]);
+});
+
+Deno.test("a host that could not be asked, as while this one's session was written anew, is asked again", () => {
+  const outcomes = ["unasked", "answered"] as const;
+  let asked = 0;
+  const wants: OtherHoldersParts["wants"] = {
+    ask: (_want, done) => done(outcomes[asked++] ?? assert.fail("it is asked once more")),
+  };
+  const found = [exclusive(THEIRS), exclusive(THEIRS), exclusive()];
+  assert.deepEqual([cleared(found, { wants }).outcomes, asked], [["free"], 2]);
 });
 
 Deno.test("what cannot be read or is not answered is a failure, and never a free lock", () => {

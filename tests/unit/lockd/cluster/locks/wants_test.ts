@@ -30,6 +30,10 @@ class Stage {
     lease: "77",
     ask: (transaction, done) => this.#ask(transaction, done),
     doubt: (reason) => this.told.push(`doubt ${reason}`),
+    moved: ({ session }) => {
+      this.told.push(`whether ${session} has moved`);
+      return true;
+    },
     awaitChange: (_prefix, _from, limitMs, told) => void this.#loop.after(limitMs, () => told(true)),
   };
   readonly #wants = new Wants({
@@ -79,7 +83,8 @@ Deno.test("a question is put with a lease while the lock is as it was, and is an
       value: JSON.stringify({ session: "mine", attempt: "n1", ...ASKER }),
       lease: "77",
     }],
-    failure: [],
+    // Whether this host's session has changed, which it has to know before it tries again.
+    failure: [{ op: "get", key: "s" }, { op: "get", key: "m" }],
   });
   stage.time.advance();
   assert.deepEqual(stage.told, []);
@@ -103,13 +108,18 @@ Deno.test("a guest waits for all of its locks together, and its question goes wh
   assert.deepEqual(stage.told.slice(2), ["silent at 5000"]);
 });
 
-Deno.test("a lock that has changed meanwhile is looked at again, and so is one of which nothing is known", () => {
+Deno.test("a question that was not put, or of which nothing is known, was not asked: the lock is looked at again", () => {
   const stage = new Stage();
   stage.first = done(false);
   stage.ask();
   stage.first = { kind: "unknown", reason: "no answer" };
   stage.ask();
-  assert.deepEqual(stage.told, ["answered at 0", "doubt no answer", "answered at 0"]);
+  assert.deepEqual(stage.told, [
+    "whether 1 has moved",
+    "unasked at 0",
+    "doubt no answer",
+    "unasked at 0",
+  ]);
 });
 
 Deno.test("a host that is not heard of itself asks nobody", () => {
