@@ -41,8 +41,19 @@ function memberAt(text: string, channelCredentials: ChannelCredentials, certific
     ],
   );
   return {
-    ask: (question, limitMs, done) => channel.ask(question, limitMs, done),
-    version: (limitMs, done) => void askVersion(text, certificates, limitMs).then(done),
+    ask: (question, limitMs, done) =>
+      channel.ask(
+        question,
+        limitMs,
+        (answer) => done(answer.kind === "transaction" ? { ...answer, from: text } : answer),
+      ),
+    version: (limitMs, done) => {
+      const { promise: member, resolve } = Promise.withResolvers<string | undefined>();
+      channel.cluster(limitMs, resolve);
+      void Promise.all([askVersion(text, certificates, limitMs), member]).then(([version, cluster]) =>
+        done(cluster === undefined ? version : { ...version, cluster })
+      );
+    },
     close: () => channel.close(),
   };
 }

@@ -17,7 +17,13 @@ import {
 } from "./etcd_messages.ts";
 import { failureOf } from "./failure.ts";
 import { decodeMessage, encodeMessage } from "./protobuf.ts";
-import { behind, decodeTransactionResult, encodeTransaction } from "./transaction_codec.ts";
+import {
+  behind,
+  clusterNumber,
+  decodeTransactionResult,
+  encodeTransaction,
+  message,
+} from "./transaction_codec.ts";
 import type { Answer, KeyRange, Question } from "../wire/link_messages.ts";
 import { decodeDeletes, encodeDeletes } from "./watched_deletes.ts";
 
@@ -41,6 +47,11 @@ const RECONNECT_MS = 1000;
 const FIRST_RECONNECT_MS = 100;
 /** A list of 2,000 locks has 600 KB; etcd's own limit of a request is 1.5 MB. */
 const LARGEST_ANSWER = 16 * 1024 * 1024;
+
+/** Method that keeps a lease. */
+const KEEP_LEASE = "/etcdserverpb.Lease/LeaseKeepAlive";
+/** Id that etcd gives to no lease. */
+const NO_LEASE = "0";
 
 /** What one member is asked by gRPC. */
 export type MemberQuestion = Exclude<Question, { kind: "versions" }>;
@@ -105,6 +116,24 @@ export class EtcdChannel {
     }
   }
 
+  /**
+   * Asks of which etcd it is a member, by keeping a lease that nobody has: whoever has a connection may do
+   * that, whatever its user may read.
+   *
+   * @param done called once with the number of that etcd; undefined: it has not said it
+   */
+  cluster(limitMs: number, done: (cluster: string | undefined) => void): void {
+    let cluster: string | undefined;
+    const look = (bytes: Uint8Array): Answer => {
+      const { clusterId } = message(decodeMessage(LEASE_RESPONSE, bytes)["header"]);
+      if (typeof clusterId === "string") cluster = clusterNumber(clusterId);
+      return { kind: "changed" };
+    };
+    this.#stream(KEEP_LEASE, encodeMessage(LEASE_KEEP_REQUEST, { id: NO_LEASE }), limitMs, look, () => {
+      done(cluster);
+    });
+  }
+
   close(): void {
     this.#client.close();
   }
@@ -133,7 +162,7 @@ export class EtcdChannel {
   /** A lease is kept by one message of a stream, which ends behind the answer. */
   #keepLease(lease: string, limitMs: number, done: (answer: Answer) => void): void {
     const request = encodeMessage(LEASE_KEEP_REQUEST, { id: lease });
-    this.#stream("/etcdserverpb.Lease/LeaseKeepAlive", request, limitMs, decodeLease, done);
+    this.#stream(KEEP_LEASE, request, limitMs, decodeLease, done);
   }
 
   /** A watch that is given up at the first change. Its first answer only says that it is there. */

@@ -93,4 +93,8 @@ export const WATCH_RESPONSE = {
 } satisfies Message;
 
 /** What either call about a lease is answered. Without a TTL there is no such lease to be kept. */
-export const LEASE_RESPONSE = { id: one(2, "id"), ttl: one(3, "integer") } satisfies Message;
+export const LEASE_RESPONSE = {
+  header: one(1, HEADER),
+  id: one(2, "id"),
+  ttl: one(3, "integer"),
+} satisfies Message;

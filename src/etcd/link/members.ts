@@ -4,7 +4,7 @@ import type { MemberQuestion } from "./etcd_channel.ts";
 /** One member of etcd, however it is reached. */
 export interface Member {
   ask(question: MemberQuestion, limitMs: number, done: (answer: Answer) => void): void;
-  /** Asks which version it is. @param done called once */
+  /** Asks which version it is, and of which etcd it is a member. @param done called once */
   version(limitMs: number, done: (version: MemberVersion) => void): void;
   close(): void;
 }

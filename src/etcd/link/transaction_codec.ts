@@ -71,9 +71,14 @@ export function decodeTransactionResult(bytes: Uint8Array): TransactionResult {
   return {
     succeeded: succeeded === true,
     results: list(responses).map((response) => operationResult(message(response)["range"])),
-    cluster: String(BigInt.asUintN(64, BigInt(clusterId))),
+    cluster: clusterNumber(clusterId),
     revision,
   };
+}
+
+/** The number of an etcd, in decimal, as its own commands show it. @param id as it is in a header */
+export function clusterNumber(id: string): string {
+  return String(BigInt.asUintN(64, BigInt(id)));
 }
 
 function operationResult(range: Values[string]): OperationResult {

@@ -57,7 +57,8 @@ export type FromLink =
 
 /** What came of a question. */
 export type Answer =
-  | { readonly kind: "transaction"; readonly result: TransactionResult }
+  /** `from`: URL of the member that has answered; an older link does not tell. */
+  | { readonly kind: "transaction"; readonly result: TransactionResult; readonly from?: string }
   /** The lease that was granted or kept; 0 seconds: there is no such lease any more. */
   | { readonly kind: "lease"; readonly lease: string; readonly seconds: number }
   /** Something may have changed, or the time is over. */
@@ -83,10 +84,13 @@ export type Answer =
    */
   | { readonly kind: "unknown"; readonly reason: string; readonly unreached?: true };
 
-/** Which version a member of etcd is, or why it has not said so. */
+/**
+ * Which version a member of etcd is, or why it has not said so. `cluster`: the number of the etcd that it is
+ * a member of, in decimal; absent where that is not known, or not told by an older link.
+ */
 export type MemberVersion =
-  | { readonly url: string; readonly version: string }
-  | { readonly url: string; readonly reason: string };
+  | { readonly url: string; readonly version: string; readonly cluster?: string }
+  | { readonly url: string; readonly reason: string; readonly cluster?: string };
 
 /** A message as it is sent. */
 export function encodeLine(message: ToLink | FromLink): string {
@@ -140,7 +144,7 @@ function isAnswer(value: unknown): boolean {
   if (!isFields(value)) return false;
   switch (value["kind"]) {
     case "transaction":
-      return isResult(value["result"]);
+      return isResult(value["result"]) && isAbsentOrText(value["from"]);
     case "lease":
       return typeof value["lease"] === "string" && typeof value["seconds"] === "number";
     case "changed":
@@ -162,12 +166,16 @@ function isAnswer(value: unknown): boolean {
   }
 }
 
+function isAbsentOrText(value: unknown): boolean {
+  return value === undefined || typeof value === "string";
+}
+
 function isTexts(value: unknown): boolean {
   return Array.isArray(value) && value.every((each) => typeof each === "string");
 }
 
 function isMemberVersion(value: unknown): boolean {
-  return isFields(value) && typeof value["url"] === "string" &&
+  return isFields(value) && typeof value["url"] === "string" && isAbsentOrText(value["cluster"]) &&
     (typeof value["version"] === "string" || typeof value["reason"] === "string");
 }
 

@@ -1,6 +1,7 @@
 import type { Log } from "../../chassis/log/log.ts";
 import { lockText } from "../lockspace/lock_text.ts";
 import type { ClusterObserver } from "./cluster_observer.ts";
+import { ONE_ETCD } from "./etcd/etcd_members.ts";
 import { fencingLog } from "./fencing/fencing_log.ts";
 import { lostGuestsLog } from "./reconcile/lost_guests_log.ts";
 
@@ -53,6 +54,10 @@ export function clusterLog(log: Log): ClusterObserver {
         } is granted by the cluster again. Another guest may have written to the disk meanwhile: ` +
           "check what is on it. Once it is paused, its guest is not resumed",
         { resource: resource.name, lockspace: resource.lockspace },
+      ),
+    clusterOfSeveral: (members) =>
+      log.error(
+        `cluster_endpoints has members of different etcds, and two hosts may get one lock: ${members}. ${ONE_ETCD}`,
       ),
     clusterUnsafe: (members) => log.error(`The cluster's etcd is not to be relied upon: ${members}`),
     ...fencingLog(log),

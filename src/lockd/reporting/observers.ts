@@ -73,6 +73,7 @@ const EVENTS: Readonly<Record<keyof DaemonObserver, true>> = {
   clusterKeyRestored: true,
   clusterKeyUnreadable: true,
   clusterUnsafe: true,
+  clusterOfSeveral: true,
   fenceCommandUnusable: true,
   fencingBegun: true,
   fencingWaits: true,

@@ -48,6 +48,8 @@ const MEMBER: Shape<EtcdMember> = fields({
   version: optional(text),
   reason: optional(text),
   unsafe: optional(text),
+  cluster: optional(text),
+  foreign: optional(text),
 });
 
 const FENCING: Shape<FencingStatus> = fields({

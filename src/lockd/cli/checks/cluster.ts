@@ -4,7 +4,7 @@ import { parseConfigFile } from "../../../chassis/config/config_file.ts";
 import { loadSettings } from "../../../chassis/config/settings.ts";
 import { counted } from "../../../chassis/log/counted.ts";
 import type { RebootStatus } from "../../cluster/reboot/earlier_starts.ts";
-import { membersText, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
+import { foreignText, membersText, ONE_ETCD, SAFE_VERSIONS } from "../../cluster/etcd/etcd_members.ts";
 import type { FencingHost, FencingStatus } from "../../cluster/fencing/host_fencing.ts";
 import { FENCE_INSTALL } from "../../cluster/host/services.ts";
 import type { ClusterSettings } from "../../identity/cluster_settings.ts";
@@ -39,6 +39,13 @@ export const cluster: Check = {
         `One after the other, ${SAFE_VERSIONS}: docs/cluster-etcd.md`,
       ),
     ];
+    const foreign = foreignText(section.etcd ?? []);
+    const mixed = foreign === undefined ? [] : [
+      problem(
+        `cluster_endpoints of cluster ${name} has members of different etcds: ${foreign}`,
+        `${ONE_ETCD}. Until then two hosts may get one lock`,
+      ),
+    ];
     const lost = unknown === 0 ? [] : [
       warning(
         `etcd has locks of this host for guests of which the daemon knows nothing: ${unknown}`,
@@ -47,6 +54,7 @@ export const cluster: Check = {
       ),
     ];
     const found = [
+      ...mixed,
       ...faulty,
       ...ofFencing(section.fencing, host),
       ...ofReboot(section.reboot),

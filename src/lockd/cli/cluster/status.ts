@@ -2,7 +2,13 @@ import { JSON_OPTION, jsonText } from "../../../chassis/cli/asking.ts";
 import { type Command, CommandError, CommandExit } from "../../../chassis/cli/command.ts";
 import { pairs } from "../../../chassis/cli/table.ts";
 import { counted } from "../../../chassis/log/counted.ts";
-import { type EtcdMember, etcdMembers, membersText } from "../../cluster/etcd/etcd_members.ts";
+import {
+  type EtcdMember,
+  etcdMembers,
+  foreignText,
+  membersText,
+  ONE_ETCD,
+} from "../../cluster/etcd/etcd_members.ts";
 import { Entries } from "../../cluster/session/entries.ts";
 import { type ClusterPhase, decodeMeta } from "../../cluster/keys/meta_record.ts";
 import { decodeHolder } from "../../cluster/keys/lock_holder.ts";
@@ -50,6 +56,13 @@ export const clusterStatusCommand: Command = {
     context.out.write(args.has("json") ? jsonText(overview) : overviewText(overview));
     unreadable.tell();
     if (fault !== undefined) throw new CommandError(CommandExit.PROBLEM, `No host can be a member: ${fault}`);
+    const foreign = foreignText(overview.members);
+    if (foreign !== undefined) {
+      throw new CommandError(
+        CommandExit.PROBLEM,
+        `The endpoints are members of different etcds: ${foreign}. ${ONE_ETCD}`,
+      );
+    }
     return CommandExit.OK;
   },
 };

@@ -9,6 +9,10 @@ export interface EtcdMember {
   readonly reason?: string;
   /** What is wrong with that version, of one that may break its own contract; absent of the others. */
   readonly unsafe?: string;
+  /** Number of the etcd that it is a member of; absent: not known. */
+  readonly cluster?: string;
+  /** That it is a member of another etcd than most, or than others; absent where all are of one. */
+  readonly foreign?: string;
 }
 
 /** What to do about a version that is not safe. */
@@ -42,13 +46,52 @@ export function whyUnsafe(version: string): string | undefined {
   return isLater ? undefined : "its revisions may decrease, and a delete may be lost";
 }
 
+/** What to do about an endpoint of another etcd. */
+export const ONE_ETCD =
+  "Take what belongs to another etcd out of cluster_endpoints in the configuration of each host, and have it read " +
+  "that again (SIGHUP)";
+
 /** Members as they are shown. */
 export function etcdMembers(versions: readonly MemberVersion[]): EtcdMember[] {
+  const strangers = strangersAmong(versions);
   return versions.map((member) => {
-    if (!("version" in member)) return member;
-    const unsafe = whyUnsafe(member.version);
-    return unsafe === undefined ? member : { ...member, unsafe };
+    const foreign = strangers.get(member.url);
+    const unsafe = "version" in member ? whyUnsafe(member.version) : undefined;
+    return {
+      ...member,
+      ...unsafe === undefined ? {} : { unsafe },
+      ...foreign === undefined ? {} : { foreign },
+    };
   });
+}
+
+/**
+ * What is said of each member of another etcd than most of them; where no etcd has more than each other, of
+ * all. By the URL.
+ */
+function strangersAmong(versions: readonly MemberVersion[]): ReadonlyMap<string, string> {
+  const byCluster = new Map<string, string[]>();
+  for (const { url, cluster } of versions) {
+    if (cluster !== undefined) byCluster.set(cluster, [...byCluster.get(cluster) ?? [], url]);
+  }
+  const said = new Map<string, string>();
+  const most = Math.max(...[...byCluster.values()].map(({ length }) => length));
+  const isClear = [...byCluster.values()].filter(({ length }) => length === most).length === 1;
+  for (const [cluster, urls] of byCluster) {
+    if (byCluster.size === 1 || (isClear && urls.length === most)) continue;
+    const others = [...byCluster].filter(([other]) => other !== cluster);
+    const text = `its etcd has the cluster id ${cluster}, and that of ${
+      others.map(([other, at]) => `${at.join(", ")} has ${other}`).join(", and that of ")
+    }`;
+    for (const url of urls) said.set(url, text);
+  }
+  return said;
+}
+
+/** Those of another etcd than others, for people; undefined where all are of one, as far as is known. */
+export function foreignText(members: readonly EtcdMember[]): string | undefined {
+  const said = members.flatMap(({ url, foreign }) => foreign === undefined ? [] : [`${url}: ${foreign}`]);
+  return said.length === 0 ? undefined : said.join("; ");
 }
 
 /** What the versions of the members are, for people: those that are alike are named together. */
@@ -61,7 +104,12 @@ export function membersText(members: readonly EtcdMember[]): string {
   return [...urls].map(([text, alike]) => `${alike.join(", ")}: ${text}`).join("; ");
 }
 
-function memberText({ version, reason, unsafe }: EtcdMember): string {
+function memberText(member: EtcdMember): string {
+  const { foreign } = member;
+  return `${versionText(member)}${foreign === undefined ? "" : `, ANOTHER ETCD: ${foreign}`}`;
+}
+
+function versionText({ version, reason, unsafe }: EtcdMember): string {
   if (version === undefined) return `version not known (${reason})`;
   return unsafe === undefined
     ? `version ${version}`

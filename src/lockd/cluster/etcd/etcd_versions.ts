@@ -1,6 +1,6 @@
 import type { EventLoop } from "../../../chassis/event/event_loop.ts";
 import type { Etcd } from "./etcd.ts";
-import { type EtcdMember, etcdMembers, membersText } from "./etcd_members.ts";
+import { type EtcdMember, etcdMembers, foreignText, membersText } from "./etcd_members.ts";
 
 /** How often the members are asked, in ms: they are upgraded one by one, while the daemon runs. */
 const LOOK_MS = 300_000;
@@ -14,10 +14,12 @@ export interface EtcdVersionsParts {
   readonly observer: EtcdVersionsObserver;
 }
 
-/** Told of versions with faults that may give one lock to two hosts. */
+/** Told of what may give one lock to two hosts: versions with faults, and members of several etcds. */
 export interface EtcdVersionsObserver {
   /** @param members all of them with their versions, for people. Told once for each text */
   clusterUnsafe(members: string): void;
+  /** @param members those of another etcd than others, for people. Told once for each text */
+  clusterOfSeveral(members: string): void;
 }
 
 /** Knows which versions the members of etcd are. */
@@ -25,6 +27,7 @@ export class EtcdVersions {
   readonly #parts: EtcdVersionsParts;
   #members: readonly EtcdMember[] | undefined;
   #told: string | undefined;
+  #toldForeign: string | undefined;
 
   constructor(parts: EtcdVersionsParts) {
     this.#parts = parts;
@@ -54,6 +57,9 @@ export class EtcdVersions {
       const text = membersText(unsafe);
       if (unsafe.length > 0 && text !== this.#told) observer.clusterUnsafe(text);
       this.#told = text;
+      const foreign = foreignText(this.#members);
+      if (foreign !== undefined && foreign !== this.#toldForeign) observer.clusterOfSeveral(foreign);
+      this.#toldForeign = foreign;
     });
   }
 }

@@ -55,15 +55,17 @@ export class SameEtcd {
    * Looks at an answer. What it was found to be is from then on what it has to be.
    *
    * @param asked {@link moment} when the question was put
+   * @param from URL of the member that has answered, where that is known
    */
-  look({ cluster, revision }: TransactionResult, asked: Moment): Identity {
+  look({ cluster, revision }: TransactionResult, asked: Moment, from?: string): Identity {
     this.#heard = this.#clock();
     if (asked.era !== this.#era) return { kind: "earlier" };
     const was = this.#cluster;
+    const at = from === undefined ? "" : ` at ${from}`;
     const gone = was !== undefined && cluster !== was
-      ? `another etcd answers: its cluster id is ${cluster}, and was ${was}`
+      ? `another etcd answers${at}: its cluster id is ${cluster}, and was ${was}`
       : revision < asked.revision
-      ? `etcd has gone back from revision ${asked.revision} to ${revision}: it was restored from an earlier state`
+      ? `etcd${at} has gone back from revision ${asked.revision} to ${revision}: it was restored from an earlier state`
       : undefined;
     this.#cluster = cluster;
     if (gone !== undefined) {

@@ -60,7 +60,7 @@ export class SessionEtcd {
     etcd.ask({ kind: "transaction", transaction }, ASK_MS, (answer) => {
       if (closed()) return;
       if (answer.kind !== "transaction") return done(answer);
-      const which = this.#same.look(answer.result, asked);
+      const which = this.#same.look(answer.result, asked, answer.from);
       switch (which.kind) {
         case "same":
           return done(answer);

@@ -39,6 +39,24 @@ Deno.test("a message of which any field is missing or of another type is none", 
   }
 });
 
+Deno.test("who has answered, and of which etcd, is told or not, and nothing but a text", () => {
+  const version = (cluster: unknown) =>
+    `{"kind":"answer","id":1,"answer":{"kind":"versions","members":[{"url":"u","version":"v","cluster":${cluster}}]}}`;
+  const answer = { kind: "versions", members: [{ url: "u", version: "v", cluster: "7" }] };
+  assert.deepEqual(decodeFromLink(version('"7"')), { kind: "answer", id: 1, answer });
+  assert.equal(decodeFromLink(version(7)), undefined);
+  const from = (url: unknown) =>
+    `{"kind":"answer","id":1,"answer":{"kind":"transaction","from":${url},"result":` +
+    '{"succeeded":true,"results":[],"cluster":"1","revision":9}}}';
+  const result = { succeeded: true, results: [], cluster: "1", revision: 9 };
+  assert.deepEqual(decodeFromLink(from('"u"')), {
+    kind: "answer",
+    id: 1,
+    answer: { kind: "transaction", from: "u", result },
+  });
+  assert.equal(decodeFromLink(from(1)), undefined);
+});
+
 for (
   const line of [
     "",

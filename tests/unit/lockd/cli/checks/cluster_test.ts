@@ -39,6 +39,16 @@ Deno.test("cluster names versions of etcd that are not safe", async () => {
   ]);
 });
 
+Deno.test("cluster names the endpoint that is a member of another etcd", async () => {
+  const etcd = [
+    { url: "a", version: "3.5.16", cluster: "7" },
+    { url: "b", version: "3.5.16", cluster: "8", foreign: "it is another one" },
+  ];
+  assert.deepEqual(await findings({ etcd }), [
+    "problem: cluster_endpoints of cluster prod has members of different etcds: b: it is another one",
+  ]);
+});
+
 /** What is found where the daemon's file has this content. */
 function withFile(text: string, section?: object): Promise<string[]> {
   const sections = { storage: {}, ...section === undefined ? {} : { cluster: { ...MEMBER, ...section } } };

@@ -1,5 +1,10 @@
 import assert from "node:assert/strict";
-import { etcdMembers, membersText, whyUnsafe } from "../../../../../src/lockd/cluster/etcd/etcd_members.ts";
+import {
+  etcdMembers,
+  foreignText,
+  membersText,
+  whyUnsafe,
+} from "../../../../../src/lockd/cluster/etcd/etcd_members.ts";
 
 const FAULTS = "its revisions may decrease, and a delete may be lost";
 const DIFFER = "its members may come to differ in what they have";
@@ -49,5 +54,38 @@ Deno.test("members of one version are named together, and what to do about one w
     membersText(members),
     "a, c: version 3.5.16; b: version 3.4.23, UNSAFE: its revisions may decrease, and a delete may be lost, which may " +
       "give one lock to two hosts; upgrade each member to 3.4.32, 3.5.14, 3.6 or later; d: version not known (gone)",
+  );
+});
+
+Deno.test("a member of another etcd than most is named, with both numbers", () => {
+  const version = "3.5.16";
+  const members = etcdMembers([
+    { url: "a", version, cluster: "7" },
+    { url: "b", version, cluster: "7" },
+    { url: "c", version, cluster: "8" },
+    { url: "d", reason: "gone" },
+  ]);
+  const said = "its etcd has the cluster id 8, and that of a, b has 7";
+  assert.equal(
+    membersText(members),
+    `a, b: version 3.5.16; c: version 3.5.16, ANOTHER ETCD: ${said}; d: version not known (gone)`,
+  );
+  assert.deepEqual(members.map(({ foreign }) => foreign), [undefined, undefined, said, undefined]);
+  assert.equal(foreignText(members), `c: ${said}`);
+  assert.equal(
+    foreignText(etcdMembers([{ url: "a", version, cluster: "7" }, { url: "b", version }])),
+    undefined,
+  );
+});
+
+Deno.test("where no etcd has most of the members all are named", () => {
+  const members = etcdMembers([
+    { url: "a", version: "3.5.16", cluster: "7" },
+    { url: "b", reason: "gone", cluster: "8" },
+  ]);
+  assert.equal(
+    foreignText(members),
+    `a: its etcd has the cluster id 7, and that of b has 8; ` +
+      `b: its etcd has the cluster id 8, and that of a has 7`,
   );
 });

@@ -15,7 +15,10 @@ function played(answers: Answer[], unreachable?: string) {
       },
     },
     loop: time,
-    observer: { clusterUnsafe: (members) => told.push(members) },
+    observer: {
+      clusterUnsafe: (members) => told.push(members),
+      clusterOfSeveral: (members) => told.push(`several: ${members}`),
+    },
   });
   return { time, told, versions };
 }
@@ -49,4 +52,20 @@ Deno.test("nobody is asked while there is no link", () => {
   const { versions } = played([one("3.5.16")], "no link");
   versions.ask();
   assert.equal(versions.members, undefined);
+});
+
+Deno.test("an endpoint of another etcd is told once, and again when it has come back", () => {
+  const members = (cluster: string): Answer => ({
+    kind: "versions",
+    members: ["7", "7", cluster].map((each, at) => ({ url: `e${at}`, version: "3.5.16", cluster: each })),
+  });
+  const { time, told, versions } = played([members("8"), members("8"), members("7"), members("8")]);
+  versions.ask();
+  versions.begin();
+  time.advance();
+  assert.equal(told.length, 1);
+  assert.match(told[0] ?? "", /^several: e2: its etcd has the cluster id 8, and that of e0, e1 has 7/);
+  time.advance();
+  time.advance();
+  assert.equal(told.length, 2);
 });

@@ -30,7 +30,11 @@ Deno.test("an etcd that was exchanged is noticed once, and is from then on the o
     reason: "another etcd answers: its cluster id is 8, and was 7",
   });
   assert.deepEqual(etcd.look(answer("8", 5), asked), { kind: "earlier" });
-  assert.deepEqual(etcd.look(answer("8", 5), etcd.moment), { kind: "same" });
+  assert.deepEqual(etcd.look(answer("9", 5), etcd.moment, "https://etcd3:2379"), {
+    kind: "another",
+    reason: "another etcd answers at https://etcd3:2379: its cluster id is 9, and was 8",
+  });
+  assert.deepEqual(etcd.look(answer("9", 5), etcd.moment, "https://etcd3:2379"), { kind: "same" });
 });
 
 Deno.test("an etcd that was restored is noticed by its revision, also by the next daemon", () => {
