@@ -10,6 +10,8 @@ import type { Past } from "./past.ts";
 export class Losses {
   /** Round in which all that the session had was in etcd, perhaps put there by an earlier daemon. */
   #settled: string | undefined;
+  /** The same, of this daemon alone. */
+  #settledHere: string | undefined;
   #fenced: string | undefined;
   /** Whether it was a member before, also by an earlier daemon. */
   #member = false;
@@ -55,6 +57,7 @@ export class Losses {
   /** What this host has is in etcd, and it is known what others have. */
   settled(round: string): void {
     this.#settled = round;
+    this.#settledHere = round;
     this.#fenced = undefined;
     this.#member = true;
   }
@@ -90,6 +93,8 @@ export class Losses {
   /** Why a lock that another session has is in doubt. */
   reasonIn(round: string): string {
     if (this.#fenced !== undefined) return lostWhenFenced(this.#fenced);
+    // This daemon has seen to all that it knew of: what it learnt of since was perhaps never in etcd.
+    if (this.#settledHere === round) return HELD_BY_ANOTHER;
     return this.isSettled(round) ? LOST_MEANWHILE : HELD_BY_ANOTHER;
   }
 }

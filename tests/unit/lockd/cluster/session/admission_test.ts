@@ -19,7 +19,7 @@ const FIRST = "puts in for the first time";
 class Stage {
   readonly told: string[] = [];
   readonly own = new OwnSession({ session: "s" });
-  readonly losses = new Losses(undefined);
+  losses = new Losses(undefined);
   outcome: string | readonly Conflict[] = [];
   entered: Entered = { kind: "opened" };
   givesBack = false;
@@ -51,7 +51,11 @@ class Stage {
       },
     },
     own: this.own,
-    losses: this.losses,
+    losses: {
+      reasonIn: (round) => this.losses.reasonIn(round),
+      settled: (round) => this.losses.settled(round),
+      pastIn: (round) => this.losses.pastIn(round),
+    },
     entrance: {
       enter: (_epoch, _meta, _conflicts, done) => {
         this.told.push("enters");
@@ -119,15 +123,26 @@ Deno.test("a host that was fenced puts all in anew, and says so with each lock t
 });
 
 Deno.test("what another host had already when an earlier daemon joined is not said to be lost", () => {
+  const seen = { etcd: "e", session: 2, meta: 1, round: "r1", settled: true };
   const stage = new Stage();
+  stage.losses = new Losses({ session: "s", seen });
   const known = { ...RESOURCE, state: { kind: "doubtful", reason: HELD_BY_ANOTHER } } as const;
-  stage.losses.settled("r1");
   stage.outcome = [{ resource: known, session: "t" }, CONFLICT];
   stage.admit(OPEN);
   assert.deepEqual(stage.told.slice(2), [
     `doubtful: ${HELD_BY_ANOTHER}`,
     `doubtful: ${HELD_BY_ANOTHER}, which this one has lost while its daemon did not run`,
   ]);
+});
+
+Deno.test("of a lock that another host has when more is put in, as a device that was found late, nobody is said to have lost it", () => {
+  const stage = new Stage();
+  stage.admit(OPEN);
+  stage.admission.putInAgain();
+  stage.outcome = [CONFLICT];
+  stage.told.splice(0);
+  assert.deepEqual(stage.admit(OPEN), [{ kind: "live" }]);
+  assert.deepEqual(stage.told, ["puts in", `doubtful: ${HELD_BY_ANOTHER}`]);
 });
 
 Deno.test("what another host has got of what this one has given up is said to be lost when it joins again", () => {
