@@ -38,6 +38,8 @@ export class ClusterSession implements ProvenSession {
   /** Since when etcd could be asked, by the same. */
   #reachable: number;
   #working = false;
+  /** Whether it is gone on with in a moment: once, however often it comes to that. */
+  #waits = false;
   readonly #join: SessionJoin;
   readonly #losses: Losses;
   readonly #admission: Admission;
@@ -261,8 +263,7 @@ export class ClusterSession implements ProvenSession {
     if (etcd.unreachable !== undefined) {
       // When it can be reached it is gone on with.
       if (this.silence > AWAY_MS) this.#standing.trouble(etcd.unreachable);
-      this.#parts.loop.after(RETRY_MS, () => this.#settle());
-      return;
+      return this.#settleLater();
     }
     this.#working = true;
     this.#join.step((joined) => this.#joined(joined));
@@ -287,7 +288,16 @@ export class ClusterSession implements ProvenSession {
   #again(reason: string): void {
     this.#working = false;
     this.#standing.trouble(reason);
-    this.#parts.loop.after(RETRY_MS, () => this.#settle());
+    this.#settleLater();
+  }
+
+  #settleLater(): void {
+    if (this.#waits) return;
+    this.#waits = true;
+    this.#parts.loop.after(RETRY_MS, () => {
+      this.#waits = false;
+      this.#settle();
+    });
   }
 
   #now(): void {

@@ -31,8 +31,11 @@ class Stage {
   full = false;
   /** What another session has of what each host has. */
   conflicts: readonly Conflict[] = [];
-  /** How the link with etcd is, of every host. */
-  readonly link: { state: "works" | "is being started" | "is not there" } = { state: "works" };
+  /** How the link with etcd is, of every host, and how often it was looked at. */
+  readonly link: { state: "works" | "is being started" | "is not there"; looks: number } = {
+    state: "works",
+    looks: 0,
+  };
   /** How long whoever asks waits for a host to join. */
   joinMs = 0;
   /** How many locks each host has. */
@@ -66,6 +69,7 @@ class Stage {
     const session = new ClusterSession({
       etcd: {
         get unreachable() {
+          link.looks++;
           return link.state === "works" ? undefined : `the link ${link.state}`;
         },
         get starting() {
@@ -511,6 +515,24 @@ Deno.test("a daemon that ends before its host has joined leaves one that joins a
   stage.pass(10);
   assert.deepEqual([stage.pasts, stage.kept.get("a")?.seen?.settled], [["first"], true]);
   assert.deepEqual([next.joining, stage.session("a", "a", stage.kept.get("a")).joining], [0, 0]);
+});
+
+Deno.test("a link that ends again and again is looked for once in a second, and not more often each time", () => {
+  const stage = new Stage();
+  const { link } = stage;
+  stage.full = true;
+  link.state = "is not there";
+  const session = stage.session("a");
+  for (let time = 0; time < 20; time++) {
+    link.state = "works";
+    session.reachable();
+    for (let turn = 0; turn < 3; turn++) stage.time.advance();
+    link.state = "is not there";
+    stage.pass(1);
+  }
+  link.looks = 0;
+  stage.pass(4);
+  assert.equal(link.looks, 4);
 });
 
 Deno.test("in an etcd that was restored nobody can tell which of two hosts has lost what both have", () => {
