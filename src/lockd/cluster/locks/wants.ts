@@ -109,8 +109,9 @@ export class Wants {
         }
         case "refused":
         case "full":
-          // If it was put all the same, it goes with its lease.
-          return ended("silent");
+          // If it was put all the same, it goes with its lease. This host gets another one when its own has
+          // ended, as when it stood still for a while.
+          return ended(session.lease === lease ? "silent" : "unasked");
         case "lease":
         case "changed":
         case "deleted":

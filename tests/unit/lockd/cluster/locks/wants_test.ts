@@ -24,6 +24,8 @@ class Stage {
   look: ((answered: (answer: Answer) => void) => void) | undefined;
   /** What the question itself is answered. */
   first: Answer = done(true);
+  /** Whether it turns out meanwhile that the lease has ended. */
+  unleased = false;
   readonly #loop = this.time.loop();
   readonly session: WantsParts["session"] & { lease: string | undefined } = {
     id: "mine",
@@ -53,7 +55,10 @@ class Stage {
   #ask(transaction: Transaction, answered: (answer: Answer) => void): void {
     this.asked.push(transaction);
     const [first] = transaction.success;
-    if (first?.op === "put") return answered(this.first);
+    if (first?.op === "put") {
+      if (this.unleased) this.session.lease = undefined;
+      return answered(this.first);
+    }
     if (first?.op === "delete") return answered(done(true));
     if (this.look !== undefined) return this.look(answered);
     const found = this.there ? [{ key: "want", value: "v", changedAt: 6 }] : [];
@@ -127,6 +132,15 @@ Deno.test("a host that is not heard of itself asks nobody", () => {
   stage.session.lease = undefined;
   stage.ask();
   assert.deepEqual([stage.told, stage.asked], [["silent at 0"], []]);
+});
+
+Deno.test("a question that etcd refuses is not asked again, but for one whose lease has ended", () => {
+  const stage = new Stage();
+  stage.first = { kind: "refused", reason: "etcdserver: requested lease not found" };
+  stage.ask();
+  stage.unleased = true;
+  stage.ask();
+  assert.deepEqual(stage.told, ["silent at 0", "unasked at 0"]);
 });
 
 Deno.test("waiting for another host is not waiting for etcd, which answers", () => {
