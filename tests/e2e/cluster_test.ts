@@ -288,7 +288,10 @@ Deno.test("a host that cannot tell whether it is a member locks nothing that may
   await using etcd = await Etcd.start();
   await using a = await ClusterHost.start(etcd, "a");
   a.place.writeConfig("storage_timeout = 3\n");
-  Deno.writeTextFileSync(`${a.place.paths.runDir}/virtlockd-cluster.json`, "{");
+  const membership = `${a.place.paths.runDir}/virtlockd-cluster.json`;
+  // The last thing that the daemon writes there by itself.
+  await until("the daemon to be settled", () => Deno.readTextFileSync(membership).includes('"settled":true'));
+  Deno.writeTextFileSync(membership, "{");
   await reExec(a.daemon);
   await using guest = await Holder.start(a.daemon);
   assert.match(
