@@ -10,7 +10,7 @@ import {
   ShapeError,
   text,
 } from "../../../base/shape.ts";
-import { ENOENT } from "../../../os/errno.ts";
+import { ENOENT, ENOSPC } from "../../../os/errno.ts";
 import { readWhole } from "../../../os/read_file.ts";
 import type { FileSys } from "../../../os/sys.ts";
 import { SystemError } from "../../../os/system_error.ts";
@@ -94,16 +94,24 @@ export class MembershipError extends Error {
   }
 }
 
+/** What a file system of memory gives out at once, in bytes. */
+const PAGE = 4096;
+
 type MembershipSys = Pick<FileSys, "open" | "read" | "write" | "close" | "rename" | "unlink">;
 
 /** The file by which the next daemon knows that, whatever has become of its configuration. */
 export class MembershipFile {
   readonly #sys: MembershipSys;
   readonly path: string;
+  /** A file that means nothing: it keeps room for the next membership in a full file system. */
+  readonly #spare: string;
+  /** Bytes that this daemon has put there. */
+  #spared = 0;
 
   constructor(sys: MembershipSys, path: string) {
     this.#sys = sys;
     this.path = path;
+    this.#spare = `${path}.spare`;
   }
 
   /**
@@ -169,16 +177,37 @@ export class MembershipFile {
   /** The host is in no cluster any more. */
   remove(): void {
     this.#sys.unlink(this.path);
+    this.#sys.unlink(this.#spare);
+    this.#spared = 0;
   }
 
   /** Writes it, whole or not at all. @returns why it could not be written */
   save(membership: Membership): string | undefined {
+    const bytes = encodeText(`${JSON.stringify(membership)}\n`);
+    let fault = this.#write(this.path, bytes);
+    if (fault?.errno === ENOSPC) {
+      // Without it the host could neither be a member again nor object to being fenced.
+      this.#sys.unlink(this.#spare);
+      this.#spared = 0;
+      fault = this.#write(this.path, bytes);
+    }
+    if (fault === undefined) this.#keepSpare(Math.ceil(bytes.length / PAGE) * PAGE);
+    return fault?.message;
+  }
+
+  /** Where there is no room for it, there is none. */
+  #keepSpare(size: number): void {
+    if (this.#spared >= size) return;
+    if (this.#write(this.#spare, new Uint8Array(size)) === undefined) this.#spared = size;
+  }
+
+  #write(path: string, bytes: Uint8Array): SystemError | undefined {
     try {
-      writeWhole(this.#sys, this.path, encodeText(`${JSON.stringify(membership)}\n`));
+      writeWhole(this.#sys, path, bytes);
       return undefined;
     } catch (error) {
       if (!(error instanceof SystemError)) throw error;
-      return error.message;
+      return error;
     }
   }
 }

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { MembershipError, MembershipFile } from "../../../../../src/lockd/cluster/host/membership_file.ts";
+import { ENOSPC } from "../../../../../src/os/errno.ts";
 import { kernel } from "../../../../support/kernel.ts";
 import { Scratch } from "../../../../support/scratch.ts";
 
@@ -44,6 +45,32 @@ Deno.test("what etcd was, and how it was reached, is kept with it until the host
   assert.deepEqual(file.load("b1", "p"), membership);
   file.remove();
   assert.equal(file.load("b1", "p"), undefined);
+});
+
+Deno.test("a membership is written anew in a full file system, where it was kept before", () => {
+  using scratch = new Scratch();
+  let most = 2;
+  const used = () => [...Deno.readDirSync(scratch.path)].length;
+  const sys = {
+    ...kernel,
+    write: (fd: number, bytes: Uint8Array) => used() > most ? -ENOSPC : kernel.write(fd, bytes),
+  };
+  const file = new MembershipFile(sys, scratch.file("m"));
+  assert.equal(file.save(MEMBERSHIP), undefined);
+  for (const session of ["s2", "s3"]) {
+    assert.equal(file.save({ ...MEMBERSHIP, session }), undefined);
+    assert.equal(file.load("b1", "p")?.session, session);
+  }
+  // The next daemon has it too.
+  assert.equal(new MembershipFile(sys, file.path).save({ ...MEMBERSHIP, session: "s4" }), undefined);
+  most = 0;
+  assert.equal(
+    file.save({ ...MEMBERSHIP, session: "s5" }),
+    `write ${file.path}.new: No space left on device (ENOSPC)`,
+  );
+  assert.equal(file.load("b1", "p")?.session, "s4");
+  file.remove();
+  assert.equal(used(), 0);
 });
 
 Deno.test("what a host has written into its session can be forgotten, and nothing else with it", () => {
