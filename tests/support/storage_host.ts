@@ -43,7 +43,7 @@ export class StorageHost implements Disposable {
       self: helperCommand(),
       timeLimit: () => this.limit,
       observer: this.observer,
-      now: () => Date.now(),
+      now: () => performance.now(),
       inherited,
       deputySocket: "/nowhere/deputy-sock",
       sightOf: () => undefined,

@@ -83,7 +83,7 @@ export class LockCore {
       self: parts.program,
       timeLimit: patience,
       observer,
-      now,
+      now: clock,
       inherited: parts.storageStarter,
       deputySocket: parts.deputySocket,
       sightOf: (key) => this.sights.of(key),

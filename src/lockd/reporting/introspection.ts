@@ -17,7 +17,7 @@ const MOST_LOCKSPACES = 1000;
 
 /** What the daemon tells about itself. */
 export interface IntrospectionParts {
-  readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit">;
+  readonly sys: Pick<Sys, "pid" | "stat" | "fileLimit" | "monotonic">;
   readonly version: string;
   readonly configurationFile: string;
   readonly ledger: Pick<DescriptorLedger, "size">;
@@ -123,7 +123,7 @@ export class Introspection {
           mount: mount.point,
           state,
           waiting,
-          ...since === undefined ? {} : { busyMs: Math.max(0, now() - since) },
+          ...since === undefined ? {} : { busyMs: Math.max(0, sys.monotonic() - since) },
         }]
       ),
       logging: { level: logs.level, filters: logs.filtersText().trim(), outputs: logs.outputsText() },

@@ -48,7 +48,7 @@ export interface StorageParts {
   readonly sightOf: (key: OwnerKey) => Sight | undefined;
   /** Processes of all owners that live, as the daemon sees them. */
   readonly guests: () => readonly number[];
-  /** Unix milliseconds. */
+  /** Monotonic milliseconds. */
   readonly now: () => number;
   /** {@link Storage.handover} of an earlier image of this daemon. */
   readonly inherited: number | undefined;

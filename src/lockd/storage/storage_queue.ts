@@ -27,7 +27,7 @@ export interface StorageQueueParts extends LinkParts {
   /** How long an asker waits, in ms. */
   readonly timeLimit: () => number;
   readonly observer: StorageObserver;
-  /** Unix milliseconds. */
+  /** Monotonic milliseconds. */
   readonly now: () => number;
   /** The helper was let go because it had no work. */
   readonly rested: () => void;

@@ -17,6 +17,7 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
         return 0;
       },
       fileLimit: () => [1024, 4096],
+      monotonic: () => 9000,
     },
     version: "1.2.3",
     configurationFile: "/etc/x.conf",
@@ -34,7 +35,7 @@ function introspection(parts: Partial<IntrospectionParts> = {}): Introspection {
     idleTimeout: () => 30,
     storage: () => [
       { mount: undefined, state: "idle", waiting: 0, since: undefined },
-      { mount: mountAt("/net"), state: "hung", waiting: 3, since: 60_999 },
+      { mount: mountAt("/net"), state: "hung", waiting: 3, since: 7000 },
       { mount: mountAt("/far"), state: "idle", waiting: 0, since: undefined },
     ],
     sections: () => ({ storage: { "/mnt": "answers" }, store: { present: false } }),
@@ -85,7 +86,7 @@ Deno.test("Introspection status() tells how the daemon is doing", () => {
 });
 
 Deno.test("Introspection status() counts the ledger's descriptors where the kernel tells no number", () => {
-  const sys = { pid: () => 1, fileLimit: () => -22 };
+  const sys = { pid: () => 1, monotonic: () => 0, fileLimit: () => -22 };
   const silent = introspection({ sys: { ...sys, stat: () => 0 } });
   assert.deepEqual(silent.status().descriptors, { open: 12, limit: 0 });
   const failing = introspection({ sys: { ...sys, stat: () => -2 } });
