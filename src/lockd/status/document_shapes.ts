@@ -48,7 +48,6 @@ const MEMBER: Shape<EtcdMember> = fields({
   version: optional(text),
   reason: optional(text),
   unsafe: optional(text),
-  cluster: optional(text),
   foreign: optional(text),
 });
 

@@ -9,8 +9,6 @@ export interface EtcdMember {
   readonly reason?: string;
   /** What is wrong with that version, of one that may break its own contract; absent of the others. */
   readonly unsafe?: string;
-  /** Number of the etcd that it is a member of; absent: not known. */
-  readonly cluster?: string;
   /** That it is a member of another etcd than most, or than others; absent where all are of one. */
   readonly foreign?: string;
 }
@@ -54,7 +52,7 @@ export const ONE_ETCD =
 /** Members as they are shown. */
 export function etcdMembers(versions: readonly MemberVersion[]): EtcdMember[] {
   const strangers = strangersAmong(versions);
-  return versions.map((member) => {
+  return versions.map(({ cluster: _, ...member }) => {
     const foreign = strangers.get(member.url);
     const unsafe = "version" in member ? whyUnsafe(member.version) : undefined;
     return {
