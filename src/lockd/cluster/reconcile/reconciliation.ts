@@ -143,7 +143,7 @@ export class Reconciliation {
 
   /** Every lock that this host has is in etcd, or gets there, where no other session has it. */
   *#held(epoch: Epoch, listed: Map<string, KeyValue>, conflicts: Conflict[]): Generator<Task> {
-    const { keys, names, granted, heldLocks, turns, orphans, resources, markOf, nonce } = this.#parts;
+    const { keys, names, granted, turns, orphans, resources } = this.#parts;
     const session = this.#parts.session;
     for (const resource of [...resources()]) {
       const name = names.of(resource.path);
@@ -173,39 +173,63 @@ export class Reconciliation {
       }
       // It was being given back, and etcd has done so.
       if (releasing) continue;
-      const holder = holderOf(first.owner, markOf(first.owner), first.since);
+      yield this.#put(epoch, resource, { key, own, name }, conflicts);
+    }
+  }
+
+  /** Puts a lock of this host's into etcd, which has it not. */
+  #put(
+    epoch: Epoch,
+    resource: Resource,
+    { key, own, name }: { readonly key: string; readonly own: string; readonly name: ClusterName },
+    conflicts: Conflict[],
+  ): Task {
+    const { keys, session, granted, heldLocks, turns, markOf, nonce } = this.#parts;
+    const { path, shared } = resource;
+    return (done) => {
+      const [first] = resource.holdings;
+      // Its guest has ended since the others were begun with.
+      if (first === undefined || resource.state.kind === "releasing") return done(undefined);
       // The release of what this daemon had there must find it: it goes by its value. What it had in a
       // session that was fenced is nobody's.
-      const had = granted.of(resource.path);
-      const earlier = had === undefined ? undefined : decodeHolder(had);
-      const record = earlier?.session === session.id
-        ? earlier
-        : { session: session.id, attempt: nonce(), ...holder };
-      const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, resource.shared) };
-      yield (done) =>
-        heldLocks.put(epoch, ours, (outcome) => {
-          switch (outcome.kind) {
-            case "put":
-              granted.adopt(resource.path, outcome.lock);
+      const had = granted.of(path);
+      const earlier = had === undefined ? undefined : readable(() => decodeHolder(had));
+      const record = earlier?.session === session.id ? earlier : {
+        session: session.id,
+        attempt: nonce(),
+        ...holderOf(first.owner, markOf(first.owner), first.since),
+      };
+      // Whoever releases it from now on gives it back in etcd, behind this, whatever comes of it.
+      granted.adopt(path, { key, own, value: encodeRecord(record) });
+      const ours = { key, own, holder: record, obstacles: obstaclesOf(keys, name, shared) };
+      heldLocks.put(epoch, ours, (outcome) => {
+        switch (outcome.kind) {
+          case "put":
+            this.#certain(resource);
+            return done(undefined);
+          case "others":
+            // Somebody has taken it out of the list by hand, which is noticed when it is looked at next.
+            if (isSameGuest(outcome.by, record)) {
+              const there = { key, own, value: encodeRecord(outcome.by) };
+              // A release that has begun meanwhile goes by another record.
+              if (resource.state.kind === "releasing") turns.give(there, () => {});
+              else granted.adopt(path, there);
               this.#certain(resource);
               return done(undefined);
-            case "others":
-              // Somebody has taken it out of the list by hand, which is noticed when it is looked at next.
-              if (isSameGuest(outcome.by, record)) {
-                granted.adopt(resource.path, { key, own, value: encodeRecord(outcome.by) });
-                this.#certain(resource);
-                return done(undefined);
-              }
-              // Of a guest that is gone the release was under way, and may have come to its end in etcd.
-              if (!this.#anyLives(resource)) return done(undefined);
-              granted.drop(resource.path);
-              conflicts.push({ resource, session: outcome.by.session });
-              return this.#mark(epoch, name, record, outcome.by, done);
-            case "failed":
-              return done(outcome.reason);
-          }
-        });
-    }
+            }
+            // Of a guest that is gone the release was under way, and may have come to its end in etcd.
+            if (!this.#anyLives(resource)) {
+              if (had === undefined) granted.drop(path);
+              return done(undefined);
+            }
+            granted.drop(path);
+            conflicts.push({ resource, session: outcome.by.session });
+            return this.#mark(epoch, name, record, outcome.by, done);
+          case "failed":
+            return done(outcome.reason);
+        }
+      });
+    };
   }
 
   /**

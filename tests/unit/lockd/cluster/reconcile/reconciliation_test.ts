@@ -142,6 +142,7 @@ Deno.test("a lock that more guests have been paused with than can be told is not
   const reconciliation = new Reconciliation({
     session,
     ...EMPTY_HOST,
+    granted: { ...EMPTY_HOST.granted, adopt: () => {} },
     resources: () => [held],
     markOf: () => ({ pid: 7, start: 9 }),
     lives: () => true,
@@ -177,13 +178,13 @@ for (const [how, list] of [["taken out of", []], ["spoilt in", [SPOILT]]] as con
       name: "disk",
       holdings: [{ owner: OWNER, since: 0 }],
     });
-    const adopted: unknown[] = [];
+    const granted = new Map<string, ClusterLock>();
     const reconciliation = new Reconciliation({
       session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed(list)) },
       ...EMPTY_HOST,
       granted: {
-        of: () => undefined,
-        adopt: (...lock) => void adopted.push(lock),
+        of: (path) => granted.get(path),
+        adopt: (path, lock) => void granted.set(path, lock),
         drop: () => assert.fail(),
       },
       resources: () => [held],
@@ -203,7 +204,7 @@ for (const [how, list] of [["taken out of", []], ["spoilt in", [SPOILT]]] as con
     let outcome: unknown;
     reconciliation.run(EPOCH, (what) => outcome = what, "known");
     assert.deepEqual(outcome, []);
-    assert.deepEqual(adopted, [["/scsi/disk", { key, own: KEYS.own("s", key), value }]]);
+    assert.deepEqual([...granted], [["/scsi/disk", { key, own: KEYS.own("s", key), value }]]);
   });
 }
 
@@ -458,6 +459,94 @@ Deno.test("a share stays while this host has one of which it cannot be told what
   assert.deepEqual([given, use, told], [[], "shared", [share]]);
   // What a guest has for itself is no share.
   assert.deepEqual(endedSharer("own.a", false, [nameless(false)]).given, [share]);
+});
+
+/** Puts locks of this host into etcd, where there is none of them. @param put what becomes of one */
+function puts(
+  held: readonly Resource[],
+  granted: Map<string, ClusterLock>,
+  given: string[],
+  put: ReconciliationParts["heldLocks"]["put"],
+): unknown {
+  let outcome: unknown;
+  new Reconciliation({
+    session: { id: "s", moved: () => assert.fail(), ask: (_transaction, done) => done(listed([])) },
+    ...EMPTY_HOST,
+    granted: {
+      of: (path) => granted.get(path),
+      adopt: (path, lock) => void granted.set(path, lock),
+      drop: (path) => void granted.delete(path),
+    },
+    resources: () => held,
+    markOf: () => ({ pid: 7, start: 9 }),
+    lives: () => true,
+    turns: { busy: () => false, give: (lock) => void given.push(lock.value) },
+    orphans: { add: () => assert.fail(), forget: () => {} },
+    marks: { add: () => assert.fail("no guest is paused") },
+    heldLocks: { put },
+    observer: {
+      clusterUnknown: () => assert.fail(),
+      clusterUnknownShare: () => assert.fail(),
+      clusterRegained: () => assert.fail(),
+      clusterKeyUnreadable: () => assert.fail(),
+    },
+  }).run(EPOCH, (what) => outcome = what, "known");
+  return outcome;
+}
+
+/** Locks of guests, that are no shares. */
+function heldDisks(count: number): Resource[] {
+  return Array.from(
+    { length: count },
+    (_, id) =>
+      resource({ id, lockspace: "/scsi", name: `disk${id}`, holdings: [{ owner: OWNER, since: 0 }] }),
+  );
+}
+
+Deno.test("a lock that is released while it is put into etcd is found there by its release", () => {
+  const [disk] = heldDisks(1);
+  if (disk === undefined) assert.fail();
+  const granted = new Map<string, ClusterLock>();
+  const outcome = puts([disk], granted, [], (_epoch, { key, own, holder }, done) => {
+    const lock = { key, own, value: encodeRecord(holder) };
+    // What its release gives back, which goes by what is granted now.
+    assert.deepEqual(granted.get("/scsi/disk0"), lock);
+    disk.state = { kind: "releasing" };
+    granted.clear();
+    done({ kind: "put", lock });
+  });
+  assert.deepEqual([outcome, granted.size], [[], 0]);
+});
+
+Deno.test("a lock that is released while others are put into etcd is not put there", () => {
+  const disks = heldDisks(65);
+  const begun: string[] = [];
+  const ends: (() => void)[] = [];
+  const outcome = puts(disks, new Map(), [], (_epoch, { key, own, holder }, done) => {
+    begun.push(key);
+    ends.push(() => done({ kind: "put", lock: { key, own, value: encodeRecord(holder) } }));
+  });
+  assert.deepEqual([outcome, begun.length], [undefined, 64]);
+  const last = disks[64] ?? assert.fail();
+  last.state = { kind: "releasing" };
+  for (const end of ends) end();
+  assert.equal(begun.length, 64);
+});
+
+Deno.test("a lock that is found for its guest when that has ended meanwhile is given back", () => {
+  const [disk] = heldDisks(1);
+  if (disk === undefined) assert.fail();
+  const given: string[] = [];
+  const granted = new Map<string, ClusterLock>();
+  let there = "";
+  puts([disk], granted, given, (_epoch, { holder }, done) => {
+    disk.state = { kind: "releasing" };
+    granted.clear();
+    const by = { ...holder, attempt: "another.n" };
+    there = encodeRecord(by);
+    done({ kind: "others", by });
+  });
+  assert.deepEqual([given, granted.size], [[there], 0]);
 });
 
 /**
