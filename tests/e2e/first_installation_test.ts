@@ -91,7 +91,7 @@ class Site {
 
 const VERSIONS: Readonly<Record<Release, string>> = { bookworm: "9.0.0", trixie: "11.3.0", forky: "12.8.0" };
 
-for (const release of releasesToTest()) {
+for (const release of releasesToTest("newest")) {
   Deno.test(`a crash right after the first installation loses nothing: libvirt ${VERSIONS[release]}`, async (t) => {
     await using machine = await Machine.boot(release);
     const site = await Site.start(machine);
