@@ -152,7 +152,7 @@ Deno.test("an etcd that was restored is noticed: nothing is locked before every 
   await using next = await Holder.start(a.daemon);
   assert.match(
     await refusal(next.acquire(a.space, "new", AUTOCREATE)),
-    /the cluster is being recovered, .*'virtlockd cluster recover --expect HOST,\.\.\.'.*\(etcd has gone back from revision/,
+    /the cluster is being recovered, .*'virtlockd cluster recover --expect HOST,\.\.\.'.*\(etcd at http:\S+ has gone back from revision/,
   );
   const recovered = await b.command("recover", "--expect", "a,b", ...LONG);
   assert.deepEqual([recovered.code, recovered.stdout, recovered.stderr], [
