@@ -42,12 +42,12 @@ const REMOVAL = { args: ["--remove", "deno-virtlockd"] } as const;
  */
 const MOMENTS: readonly Moment[] = [
   { ...INSTALLATION, how: "killed", before: `^dpkg-divert .*--add ${PROGRAM}$`, mend: INSTALL },
-  { ...UPGRADE, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...REMOVAL, how: "failing", before: `^mv -f ${PROGRAM}.libvirt `, locked: "ours", mend: REMOVE },
 ];
 
 /** The others: each takes twenty seconds, so they come only when all are asked for. */
 const MORE: readonly Moment[] = [
+  { ...UPGRADE, how: "killed", before: "^systemctl --system daemon-reload", mend: CONFIGURE },
   { ...REMOVAL, how: "killed", before: `^mv -f ${PROGRAM} `, locked: "libvirt's", mend: INSTALL },
   { ...INSTALLATION, how: "halfway", before: "^dpkg-deb --fsys-tarfile", mend: INSTALL },
   { ...REMOVAL, how: "killed", before: `^mv -f ${PROGRAM}.libvirt `, locked: "ours", mend: REMOVE },
