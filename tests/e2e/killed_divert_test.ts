@@ -32,11 +32,8 @@ const PLACES = `find /usr/sbin/virtlockd* /usr/lib/systemd/system/virtlockd* /us
   /usr/share/augeas/lenses/virtlockd* ! -name 'virtlockd-exporter*' ! -name 'virtlockd-deputy*' \\
   -printf '%p %l\\n' 2>/dev/null | sort`;
 
-/** Each command takes ten seconds: some of them, unless all are asked for. */
-const STEP = THOROUGH ? 1 : 32;
-
-// Of CI's releases the one that is newer.
-for (const release of releasesToTest().slice(-1)) {
+// On demand only: each command takes ten seconds. Of its releases the one that is newer.
+for (const release of THOROUGH ? releasesToTest().slice(-1) : []) {
   Deno.test(`On ${release} a move by hand that is killed on the way costs no lock, and can be finished`, async (t) => {
     const file = await archive();
     await using machine = await Machine.boot(release);
@@ -61,7 +58,7 @@ for (const release of releasesToTest().slice(-1)) {
 
     await t.step("apply", async () => {
       let at = 1;
-      for (; await killed(at, "apply"); at += STEP) {
+      for (; await killed(at, "apply"); at++) {
         await refused(LOCKED);
         await machine.sh(`${DIVERT} apply`);
         await refused(REFUSED_BY_ALPHA);
@@ -74,7 +71,7 @@ for (const release of releasesToTest().slice(-1)) {
 
     await t.step("restore", async () => {
       let at = 1;
-      for (; await killed(at, "restore"); at += STEP) {
+      for (; await killed(at, "restore"); at++) {
         // The daemon that was told to execute libvirt's program goes on by itself.
         await until(
           "a daemon",
