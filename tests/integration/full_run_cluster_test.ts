@@ -6,7 +6,7 @@ import { PATIENT } from "../support/cluster_host.ts";
 import { Daemon } from "../support/daemon.ts";
 import { Holder } from "../support/holder.ts";
 import { LockClient, testOwner } from "../support/lock_client.ts";
-import { openedCluster } from "../support/played_host.ts";
+import { openedCluster, type Shown, shownBy } from "../support/played_host.ts";
 import { PlayedLinks } from "../support/played_link.ts";
 import { ServiceManager } from "../support/service_manager.ts";
 import { SmallRun } from "../support/small_run.ts";
@@ -60,15 +60,8 @@ class SmallHost implements AsyncDisposable {
     return await Holder.start({ place: this.run.place, socket: this.manager.socket });
   }
 
-  async shown(): Promise<{ state: string; reason: string; locks: string }> {
-    const status: { sections: { cluster: { state: string; reason?: string } } } = JSON.parse(
-      (await this.manager.command("status", "--json")).stdout,
-    );
-    const locks: { resource: string; state: string }[] = JSON.parse(
-      (await this.manager.command("locks", "--json")).stdout,
-    );
-    const { state, reason = "" } = status.sections.cluster;
-    return { state, reason, locks: locks.map(({ resource, state }) => `${resource} ${state}`).sort().join() };
+  shown(): Promise<Shown> {
+    return shownBy(this.manager);
   }
 
   /** Waits until it has become a member so many times. */

@@ -156,18 +156,32 @@ export class PlayedHost implements AsyncDisposable {
   }
 
   /** What it says of its membership, and of each of its locks. */
-  async shown(): Promise<{ state: string; reason: string; locks: string }> {
-    const status: { sections: { cluster: { state: string; reason?: string } } } = JSON.parse(
-      (await this.daemon.command("status", "--json")).stdout,
-    );
-    const locks: { resource: string; state: string }[] = JSON.parse(
-      (await this.daemon.command("locks", "--json")).stdout,
-    );
-    const { state, reason = "" } = status.sections.cluster;
-    return { state, reason, locks: locks.map(({ resource, state }) => `${resource} ${state}`).sort().join() };
+  shown(): Promise<Shown> {
+    return shownBy(this.daemon);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#stack.disposeAsync();
   }
+}
+
+/** What a daemon of a cluster says of its membership, and of each of its locks. */
+export interface Shown {
+  readonly state: string;
+  readonly reason: string;
+  readonly locks: string;
+}
+
+/** Asks a daemon for that. */
+export async function shownBy(
+  daemon: { command(...args: string[]): Promise<{ readonly stdout: string }> },
+): Promise<Shown> {
+  const status: { sections: { cluster: { state: string; reason?: string } } } = JSON.parse(
+    (await daemon.command("status", "--json")).stdout,
+  );
+  const locks: { resource: string; state: string }[] = JSON.parse(
+    (await daemon.command("locks", "--json")).stdout,
+  );
+  const { state, reason = "" } = status.sections.cluster;
+  return { state, reason, locks: locks.map(({ resource, state }) => `${resource} ${state}`).sort().join() };
 }
