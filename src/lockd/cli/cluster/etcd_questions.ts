@@ -3,6 +3,7 @@ import type { Answer, MemberVersion } from "../../../etcd/wire/link_messages.ts"
 import type { KeyValue, Transaction, TransactionResult } from "../../../etcd/wire/transaction.ts";
 import { reasonOf } from "../../cluster/etcd/etcd.ts";
 import { read, readAtLimit } from "../../cluster/keys/transactions.ts";
+import { PAGE } from "../../cluster/session/list_all.ts";
 import type { EtcdLink } from "./etcd_link.ts";
 
 /** Time limit of one question, in ms. */
@@ -21,8 +22,6 @@ const UNREACHED_MS = 2000;
 const REFUSED_MS = 5000;
 const REFUSED = "ECONNREFUSED";
 const STARTING = "Where its members are just being started, say the same again";
-/** So many keys are read with one question. */
-const PAGE = 2000;
 
 /** What was asked to be changed. */
 export type Changed =
